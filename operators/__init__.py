@@ -1,0 +1,1 @@
+"""Typed units over Arrow batches: sources, extraction, language, text measures, rules, exports."""

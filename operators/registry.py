@@ -1,0 +1,23 @@
+"""Every operator by name. Explicit on purpose: what exists can be read here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from operators.base import Operator
+from operators.extract import ExtractTrafilatura
+from operators.language import LanguageId
+from operators.text import TextStatistics
+from schemas.errors import did_you_mean
+
+OPERATORS: dict[str, type[Operator[Any]]] = {
+    kind.name: kind for kind in (ExtractTrafilatura, LanguageId, TextStatistics)
+}
+
+
+def operator(name: str) -> type[Operator[Any]]:
+    """The operator class called `name`; KeyError with the close matches when there is none."""
+    try:
+        return OPERATORS[name]
+    except KeyError:
+        raise KeyError(f"no operator '{name}': {did_you_mean(name, OPERATORS)}") from None

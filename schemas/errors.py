@@ -1,0 +1,97 @@
+"""Every error omniloom raises on purpose.
+
+    OmniloomError
+    ├── JobError             the job file cannot be planned; lists every problem at once
+    ├── InputError           an input is missing or unreadable
+    ├── OperatorFailed       an operator's program failed (not one row: the run stops)
+    ├── WorkerLost           a unit's worker died more often than its retries allow
+    ├── ErrorRateExceeded    more rows failed than the job tolerates
+    ├── CorpusError          the store does not hold what was asked for
+    └── ExportError          an export target cannot be written
+
+All of them pickle, because they cross process and cluster borders.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class OmniloomError(Exception):
+    """Base of all deliberate errors; `exit_code` is what the command returns for it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(OmniloomError):
+    """An input file or folder is missing, or cannot be read at all."""
+
+    exit_code = 2
+
+
+class OperatorFailed(OmniloomError):
+    """An operator raised outside of its row handling: a programming or set-up error."""
+
+
+class WorkerLost(OmniloomError):
+    """A worker process died while it held a unit, more often than retries allow."""
+
+
+class ErrorRateExceeded(OmniloomError):
+    """More rows ended in an error than `max_error_rate` of the job tolerates."""
+
+    exit_code = 3
+
+
+class CorpusError(OmniloomError):
+    """The store holds no such corpus, job, document or stage."""
+
+    exit_code = 2
+
+
+class ExportError(OmniloomError):
+    """An export target holds foreign files or cannot be written."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a job: where it stands, what is wrong, how to mend it."""
+
+    field: str
+    message: str
+    fix: str
+    value: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file or 'job'}:{self.line}" if self.line else (self.file or "job")
+        shown = f" = {self.value}" if self.value is not None else ""
+        return f"{place}: {self.field}{shown}\n    {self.message}\n    fix: {self.fix}"
+
+
+class JobError(OmniloomError):
+    """The job file cannot be planned. `problems` holds all that is wrong, in file order."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda p: (p.file or "", p.line or 0, p.field))
+        count = len(self.problems)
+        head = f"{count} problem{'s' if count != 1 else ''} in the job:"
+        super().__init__("\n".join([head, *map(str, self.problems)]))
+
+    def __reduce__(self) -> tuple[type[JobError], tuple[list[Problem]]]:
+        return (JobError, (self.problems,))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that helps with a misspelt `name`: the close matches, else all that exists."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
+    return "known: " + ", ".join(names) if names else "there are none"

@@ -1,0 +1,84 @@
+"""The job file: what to run. Data only; every name in it is looked up, never imported."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Execution(_Strict):
+    """Where the job runs. `on: local` and `on: ray` are short for their defaults."""
+
+    backend: Literal["local", "ray"] = Field("local", description="local processes, or Ray")
+    workers: int | None = Field(
+        None,
+        ge=0,
+        description="processes or actors at once; default: all CPUs. 0: in this process (local)",
+    )
+    address: str | None = Field(
+        None, description="Ray only: 'auto', 'ray://HEAD:10001', or nothing to start Ray here"
+    )
+    retries: int = Field(2, ge=0, description="how often a unit whose worker died is tried again")
+    resources: dict[str, dict[str, float]] = Field(
+        default_factory=dict,
+        description="per stage: {cpus: N, gpus: N}, in place of the operator's own request",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"backend": value} if isinstance(value, str) else value
+
+
+class RuleSpec(_Strict):
+    """One rule: an expression over measured columns that says which rows stay or go."""
+
+    table: Literal["documents", "nodes"] = Field("documents", description="what the rule judges")
+    keep: str | None = Field(None, description="rows for which this holds stay, all others go")
+    drop: str | None = Field(None, description="rows for which this holds go, all others stay")
+
+    @model_validator(mode="after")
+    def _one_side(self) -> RuleSpec:
+        if (self.keep is None) == (self.drop is None):
+            raise ValueError("a rule has exactly one of 'keep' and 'drop'")
+        return self
+
+
+class Rules(BaseModel):
+    """Ready-made fragments (`use`) and rules by name; a name set to null switches a rule off."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, RuleSpec | None]
+    use: list[str] = Field(default_factory=list, description="rule fragments, in order")
+
+
+class ExportSpec(_Strict):
+    """One export of the documents that were kept."""
+
+    format: str = Field(description="'omnicorpus' or 'text'")
+    to: str = Field(description="target folder, or s3://bucket/prefix")
+    shard_mb: float = Field(256, gt=0, description="target size of one shard file, in MB")
+    row_group_rows: int = Field(1000, ge=1, description="rows in a Parquet row group")
+
+
+class Job(_Strict):
+    """A whole job file."""
+
+    pipeline: str = Field(description="name of the recipe")
+    store: str = Field(description="where measures are kept: a folder or s3://bucket/prefix")
+    on: Execution = Field(default_factory=Execution, description="where it runs")
+    inputs: list[dict[str, Any]] = Field(min_length=1, description="what is read")
+    stages: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="parameters of the recipe's stages, by stage name"
+    )
+    rules: Rules = Field(default_factory=Rules, description="what is kept")
+    export: list[ExportSpec] = Field(default_factory=list, description="what is written")
+    unit_rows: int = Field(2000, ge=1, le=100_000, description="rows in a unit of work")
+    max_error_rate: float = Field(
+        0.01, ge=0, le=1, description="share of documents that may fail before the run stops"
+    )

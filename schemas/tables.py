@@ -1,0 +1,60 @@
+"""The tables of a corpus and their versions.
+
+A table is a sequence of units (row groups of fixed membership). What is here is only what a row
+is born with; stages add columns beside it, row for row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from schemas import columns
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named row type. Raise `version` when the meaning of a born column changes."""
+
+    name: str
+    version: int
+    meaning: str
+    born: pa.Schema
+
+
+DOCUMENTS = Table(
+    name="documents",
+    version=1,
+    meaning="one row a captured page, in input order",
+    born=columns.schema(
+        "doc_id",
+        "url",
+        "domain",
+        "source_file",
+        "source_offset",
+        "source_record",
+        "capture_date",
+        "http_charset",
+        "payload_digest",
+        "payload_bytes",
+    ),
+)
+
+IMAGES = Table(
+    name="images",
+    version=1,
+    meaning="one row an image capture that the inputs hold, in input order",
+    born=columns.schema(
+        "image_url",
+        "source_file",
+        "source_offset",
+        "source_record",
+        "capture_date",
+        "image_type",
+        "image_bytes",
+        "payload_digest",
+    ),
+)
+
+TABLES = {table.name: table for table in (DOCUMENTS, IMAGES)}
