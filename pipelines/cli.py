@@ -1,0 +1,319 @@
+"""The command line. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from schemas.errors import OmniloomError
+
+if TYPE_CHECKING:
+    from pipelines.corpus import Corpus
+    from pipelines.engine import RunResult
+    from pipelines.jobfile import JobFile
+    from pipelines.progress import Progress
+
+app = typer.Typer(
+    name="omniloom",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Turns web archives into interleaved image-text corpora.\n\n"
+        "A job file says what is read, measured, kept and written. 'omniloom run' brings all of "
+        "it up to date and computes only what is missing; run it again after a kill, an edit or "
+        "a new input.\n\n"
+        "Exit codes: 0 done, 1 the run failed, 2 the job or the command is wrong, 3 too many "
+        "rows failed, 130 interrupted."
+    ),
+)
+
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="job file, e.g. jobs/demo.yaml")]
+CorpusArgument = Annotated[
+    str, typer.Argument(metavar="CORPUS", help="job file, or the store that holds the corpus")
+]
+JobName = Annotated[
+    str | None, typer.Option("--job", help="which job, where a store holds several")
+]
+
+
+@app.command()
+def run(
+    job: JobArgument,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STAGE",
+            help="bring this stage up to date, with what it reads, and stop: no export",
+        ),
+    ] = None,
+    restart_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="STAGE",
+            help="compute this stage and all that hangs on it again, whatever is stored",
+        ),
+    ] = None,
+    retry_errors: Annotated[
+        bool,
+        typer.Option("--retry-errors", help="try the rows again that ended in an error"),
+    ] = False,
+    on: Annotated[
+        str | None, typer.Option(help="'local' or 'ray', in place of the job's 'on'")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="workers at once, in place of the job's")
+    ] = None,
+    report_: Annotated[
+        bool, typer.Option("--report/--no-report", help="write report.html beside the corpus")
+    ] = True,
+) -> None:
+    """Run a job to its end, computing only what is missing.
+
+    After moving a threshold just run again: measures are reused, verdicts and shards follow.
+    """
+    from pipelines.engine import RunOptions, run_job
+
+    jobfile = _load(job, on=on, workers=workers)
+    options = RunOptions(only, restart_from, retry_errors)
+    result = run_job(jobfile, options, _progress())
+    _print_run(jobfile, result, stage=only)
+    if report_ and not only:
+        _say(f"report    {_report(jobfile, fresh=result.units_run > 0)}")
+
+
+@app.command()
+def plan(
+    job: JobArgument,
+    sample: Annotated[
+        int, typer.Option(min=0, help="documents to time each stage on; 0: do not time")
+    ] = 24,
+) -> None:
+    """Check a job and show what a run would do: stages, columns, units to compute, seconds."""
+    from pipelines.estimate import estimate
+    from pipelines.tables import print_estimate
+
+    print_estimate(estimate(_load(job), sample))
+
+
+@app.command()
+def explain(
+    corpus: CorpusArgument,
+    document: Annotated[str, typer.Argument(metavar="DOC_ID|URL", help="which document")],
+    job: JobName = None,
+) -> None:
+    """Show every verdict on a document: rule, value, threshold, stage."""
+    from pipelines.tables import print_document
+
+    for found in _require(_open(corpus, job), document):
+        print_document(found)
+
+
+@app.command()
+def export(
+    job: JobArgument,
+    to: Annotated[str, typer.Option(help="target folder or s3://bucket/prefix")],
+    format_: Annotated[str, typer.Option("--format", help="omnicorpus or text")] = "omnicorpus",
+    shard_mb: Annotated[float, typer.Option(help="target size of a shard in MB")] = 256,
+) -> None:
+    """Export a job's kept documents once more: another format, another place."""
+    from pipelines.engine import export_job
+    from schemas.job import ExportSpec
+
+    jobfile = _load(job)
+    spec = ExportSpec(format=format_, to=to, shard_mb=shard_mb)
+    result = export_job(jobfile, spec, _progress())
+    _print_shards(result)
+
+
+@app.command()
+def report(
+    corpus: CorpusArgument,
+    to: Annotated[
+        str | None, typer.Option(help="where to write it; default: report.html in the store")
+    ] = None,
+    job: JobName = None,
+) -> None:
+    """Write the corpus's report: funnel, languages, histograms, documents kept and dropped."""
+    from pipelines.report import write_report
+
+    found = _open(corpus, job)
+    _say(write_report(found, to or _report_path(found)))
+
+
+@app.command()
+def gc(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="folder or s3://bucket/prefix")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only say what would be removed")
+    ] = False,
+    forget: Annotated[
+        str | None, typer.Option(metavar="JOB", help="first drop this job's claim on its results")
+    ] = None,
+) -> None:
+    """Remove from a store what no job refers to any more."""
+    from pipelines.gc import collect
+
+    removed = collect(store, dry_run=dry_run, forget=forget)
+    total = sum(info.size for info in removed)
+    verb = "would remove" if dry_run else "removed"
+    for info in removed if dry_run else []:
+        _say(info.path)
+    _say(f"{verb} {len(removed)} files, {total / 1e6:,.1f} MB")
+
+
+@app.command()
+def operators(
+    name: Annotated[str | None, typer.Argument(help="show this one with its fields")] = None,
+) -> None:
+    """List operators, sources, rule fragments and export formats; with NAME, one in full."""
+    from pipelines.tables import print_operator, print_operators
+
+    print_operator(name) if name else print_operators()
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of job files, for editors (see jobs/job.schema.json)."""
+    from pipelines.jobschema import job_schema_text
+
+    sys.stdout.write(job_schema_text())
+
+
+@app.command()
+def submit(
+    job: JobArgument,
+    address: Annotated[
+        str, typer.Option(help="dashboard of the cluster's head, e.g. http://HEAD:8265")
+    ],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="show the job's log and wait for its end")
+    ] = False,
+) -> None:
+    """Send a job to a Ray cluster through Ray Jobs. Paths in it must be visible from there."""
+    from pipelines.backend import require_ray
+
+    require_ray()
+    from pipelines.ray_backend import submit_job
+
+    raise typer.Exit(submit_job(_load(job), address, follow=follow, say=_say))
+
+
+def main() -> None:
+    """Entry point: errors become one message and an exit code."""
+    sys.exit(run_app(sys.argv[1:]))
+
+
+def run_app(arguments: list[str]) -> int:
+    """Run the command and return its exit code."""
+    try:
+        code = app(args=arguments, prog_name="omniloom", standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        _complain("interrupted. Everything finished so far is kept.")
+        _resume(arguments)
+        return 130
+    except OmniloomError as error:
+        _complain(str(error))
+        if error.exit_code != 2:
+            _resume(arguments)
+        return error.exit_code
+    except Exception as error:
+        if type(error).__module__.startswith(("click", "typer")) and hasattr(
+            error, "format_message"
+        ):
+            _complain(error.format_message())
+            return 2
+        raise
+    return int(code or 0)
+
+
+def _resume(arguments: list[str]) -> None:
+    """After a failure: the command that goes on where this one stopped."""
+    if arguments[:1] in (["run"], ["export"]):
+        import shlex
+
+        again = [argument for argument in arguments if argument != "--retry-errors"]
+        _complain(f"resume with: omniloom {shlex.join(again)}")
+
+
+def _load(path: str, *, on: str | None = None, workers: int | None = None) -> JobFile:
+    from pipelines.jobfile import load_job, override
+
+    jobfile = override(load_job(path), on=on, workers=workers)
+    if jobfile.problems:
+        from pipelines.plan import compile_plan
+
+        compile_plan(jobfile)  # raises with these and all other problems
+    return jobfile
+
+
+def _open(path: str, job: str | None) -> Corpus:
+    """The corpus of a job file, or of a store."""
+    from pipelines.corpus import open_corpus
+
+    if path.endswith((".yaml", ".yml")):
+        jobfile = _load(path)
+        return open_corpus(jobfile.job.store, job or jobfile.name)
+    return open_corpus(path, job)
+
+
+def _require(corpus: Corpus, key: str) -> list[Any]:
+    return corpus.find(key) or [corpus.document(key)]
+
+
+def _progress() -> Progress:
+    from pipelines.progress import BarProgress, LineProgress
+
+    if sys.stderr.isatty():
+        return BarProgress()
+    return LineProgress(_complain)
+
+
+def _report(jobfile: JobFile, *, fresh: bool) -> str:
+    from operators.files import Files
+    from pipelines.corpus import open_corpus
+    from pipelines.report import write_report
+
+    corpus = open_corpus(jobfile.job.store, jobfile.name)
+    path = _report_path(corpus)
+    folder, _, name = path.rpartition("/")
+    return path if not fresh and Files(folder).exists(name) else write_report(corpus, path)
+
+
+def _report_path(corpus: Corpus) -> str:
+    return corpus.store.files.uri(f"reports/{corpus.job}.html")
+
+
+def _print_run(jobfile: JobFile, result: RunResult, *, stage: str | None) -> None:
+    from pipelines.plan import compile_plan
+    from pipelines.tables import print_funnel
+
+    print_funnel(compile_plan(jobfile), result, stage=stage)
+    _print_shards(result)
+
+
+def _print_shards(result: RunResult) -> None:
+    for target, shards in result.shards.items():
+        _say(f"shards    {len(shards)} in {target}")
+        for shard in shards[:8]:
+            _say(f"          {shard}")
+        if len(shards) > 8:
+            _say(f"          … and {len(shards) - 8} more")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()

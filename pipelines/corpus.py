@@ -1,0 +1,339 @@
+"""A finished corpus, to look into: polars frames, documents with their verdicts, images.
+
+corpus = open_corpus("build/demo")
+corpus.documents("url", "lang", "word_count")      # a frame, with `kept` and `dropped_by`
+corpus.document("https://…").verdicts              # what every rule said, with its values
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from operators.rules import Comparison, Level, parse
+from operators.sources import SOURCES
+from pipelines.render import document_html
+from pipelines.store import ERRORS, InputRecord, Store, UnitRecord
+from pipelines.summary import Summary, read_records, unit_refs
+from schemas.errors import CorpusError, did_you_mean
+from schemas.tables import DOCUMENTS
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule said of a document: `passed` is None when the rule was not asked any more."""
+
+    rule: str
+    stage: str
+    table: str
+    text: str
+    passed: bool | None
+    values: dict[str, Any]
+    comparisons: tuple[Comparison, ...]
+    nodes_dropped: tuple[int, ...] = ()
+    """Node rules: positions of the nodes that the rule drops."""
+
+    @property
+    def thresholds(self) -> str:
+        """The measured values beside the thresholds: `word_count = 12 (< 50)`."""
+        shown = [
+            f"{c.column} = {_short(self.values.get(c.column))} ({c.operator} {_short(c.threshold)})"
+            for c in self.comparisons
+        ]
+        return ", ".join(shown)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document with everything measured and decided about it. Renders in notebooks."""
+
+    values: dict[str, Any]
+    kept: bool
+    dropped_by: str | None
+    verdicts: tuple[Verdict, ...]
+    errors: dict[str, str]
+    """Stages that failed on it, with class and message."""
+    nodes_kept: tuple[bool, ...]
+    corpus: Corpus
+
+    @property
+    def doc_id(self) -> str:
+        """The document's identity."""
+        return str(self.values["doc_id"])
+
+    @property
+    def url(self) -> str:
+        """Where it was captured."""
+        return str(self.values["url"])
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """Text blocks and images in reading order; empty when extraction failed."""
+        return self.values.get("nodes") or []
+
+    @property
+    def text(self) -> str:
+        """The text of the nodes that no rule dropped."""
+        pairs = zip(self.nodes, self.nodes_kept, strict=True)
+        return "\n\n".join(node["text"] for node, kept in pairs if kept and node["text"])
+
+    def _repr_html_(self) -> str:
+        return document_html(self)
+
+
+class Corpus:
+    """A job's corpus in its store. Nothing is read before it is asked for."""
+
+    def __init__(self, store: Store, reference: dict[str, Any]) -> None:
+        self.store, self.reference = store, reference
+        self.job: str = reference["job"]
+        self.stages: list[dict[str, Any]] = reference["stages"]
+        self.rules: list[dict[str, Any]] = reference["rules"]
+
+    def __repr__(self) -> str:
+        count = self.summary.documents
+        return f"Corpus({self.store.files.root!r}, job={self.job!r}, {count} documents)"
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that a document has."""
+        return [*DOCUMENTS.born.names, *(c for stage in self.stages for c in stage["columns"])]
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The funnel: how many documents came in, what each rule dropped, what was kept."""
+        done = self.reference.get("done")
+        if done:
+            return Summary.from_dict(done["summary"])
+        return Summary.of(self._inputs, self.records)
+
+    @cached_property
+    def _inputs(self) -> list[InputRecord]:
+        records = (self.store.input_record(key) for key in self.reference["inputs"])
+        return [record for record in records if record is not None]
+
+    @cached_property
+    def records(self) -> list[UnitRecord]:
+        """Records of the units that are done, in corpus order."""
+        done = set(self.store.names(self.reference["verdicts"]))
+        units = [ref.unit for ref in unit_refs(self._inputs) if ref.unit in done]
+        return read_records(self.store, self.reference["verdicts"], units)
+
+    # Frames
+
+    def documents(self, *columns: str, kept: bool | None = None) -> pl.DataFrame:
+        """A frame of the named columns (default: those born with the document) plus `kept` and
+        `dropped_by`; `kept` limits it to kept or to dropped documents.
+
+        Raises:
+            CorpusError: no such column.
+        """
+        names = list(columns or DOCUMENTS.born.names)
+        self._check(names)
+        parts = [self._unit(record, names, kept=kept) for record in self.records]
+        if not parts:
+            return pl.DataFrame(schema=[*names, "kept", "dropped_by"])
+        frame = pl.from_arrow(pa.concat_tables(parts))
+        assert isinstance(frame, pl.DataFrame)  # from_arrow of a table
+        return frame
+
+    def _check(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.columns:
+                raise CorpusError(f"no column '{name}'; {did_you_mean(name, self.columns)}")
+
+    def _paths(self, record: UnitRecord) -> dict[str, str]:
+        paths = dict.fromkeys(DOCUMENTS.born.names, f"units/{record.unit}.parquet")
+        for stage in self.stages:
+            path = f"{stage['folder']}/{record.stages[stage['name']].file}.parquet"
+            paths |= dict.fromkeys(stage["columns"], path)
+        return paths
+
+    def _verdicts(self, record: UnitRecord) -> pa.Table:
+        return self.store.read(f"{self.reference['verdicts']}/{record.unit}.parquet")
+
+    def _unit(self, record: UnitRecord, names: list[str], *, kept: bool | None) -> pa.Table:
+        verdicts = self._verdicts(record)
+        table = self.store.zipped(self._paths(record), names)
+        for name in ("kept", "dropped_by"):
+            table = table.append_column(name, verdicts[name])
+        return table if kept is None else table.filter(pa.compute.equal(table["kept"], kept))
+
+    def funnel(self) -> pl.DataFrame:
+        """One row a stage's errors and a rule, in order: asked, dropped, first to drop, left."""
+        left, rows = self.summary.documents, []
+        for stage in self.stages:
+            failed = self.summary.stages[stage["name"]].failed if self.summary.stages else 0
+            left -= failed
+            if failed:
+                rows.append((stage["name"], "error", "", left + failed, failed, failed, left))
+            for rule in (r for r in self.rules if r["stage"] == stage["name"]):
+                counts = self.summary.rules[rule["name"]]
+                if rule["table"] == "documents":
+                    left -= counts.first
+                side = "keep" if rule["keeps"] else "drop"
+                text = f"{side}: {rule['expression']}"
+                if rule["table"] == "nodes":
+                    text = f"nodes, {text}"
+                row = (rule["name"], text, counts.asked, counts.dropped, counts.first, left)
+                rows.append((stage["name"], *row))
+        names = ["stage", "rule", "condition", "asked", "dropped", "first", "left"]
+        return pl.DataFrame(rows, schema=names, orient="row")
+
+    # Documents
+
+    def __iter__(self) -> Iterator[Document]:
+        for record in self.records:
+            yield from self._documents(record, range(record.rows))
+
+    def kept(self, limit: int | None = None) -> list[Document]:
+        """The first `limit` documents that were kept."""
+        return self._where(lambda dropped_by: dropped_by is None, limit)
+
+    def dropped(self, limit: int | None = None, by: str | None = None) -> list[Document]:
+        """The first `limit` documents that were dropped, by the rule `by` if it is given."""
+        return self._where(lambda reason: reason is not None and by in (None, reason), limit)
+
+    def _where(self, wanted: Any, limit: int | None) -> list[Document]:
+        found: list[Document] = []
+        for record in self.records:
+            reasons = self._verdicts(record)["dropped_by"].to_pylist()
+            rows = [row for row, reason in enumerate(reasons) if wanted(reason)]
+            room = len(rows) if limit is None else limit - len(found)
+            found.extend(self._documents(record, rows[:room]))
+            if limit is not None and len(found) >= limit:
+                break
+        return found
+
+    def document(self, doc_id_or_url: str) -> Document:
+        """The document with this identity or address; of several captures, the last.
+
+        Raises:
+            CorpusError: there is none.
+        """
+        found = self.find(doc_id_or_url)
+        if not found:
+            raise CorpusError(
+                f"no document '{doc_id_or_url}' in {self.store.files.root} (job {self.job}); "
+                "give a doc_id, or the URL exactly as captured"
+            )
+        return found[-1]
+
+    def find(self, doc_id_or_url: str) -> list[Document]:
+        """All documents with this identity or address, in corpus order."""
+        found: list[Document] = []
+        for record in self.records:
+            keys = self.store.read(f"units/{record.unit}.parquet", ["doc_id", "url"])
+            pairs = zip(keys["doc_id"].to_pylist(), keys["url"].to_pylist(), strict=True)
+            rows = [row for row, pair in enumerate(pairs) if doc_id_or_url in pair]
+            if rows:
+                found.extend(self._documents(record, rows))
+        return found
+
+    def _documents(self, record: UnitRecord, rows: Iterable[int]) -> Iterator[Document]:
+        chosen = pa.array(rows, pa.int64())
+        if not len(chosen):
+            return
+        values = self.store.zipped(self._paths(record), self.columns).take(chosen).to_pylist()
+        verdicts = self._verdicts(record).take(chosen).to_pylist()
+        errors = {
+            stage["name"]: self.store.read(
+                f"{stage['folder']}/{record.stages[stage['name']].file}.parquet", [ERRORS]
+            )[ERRORS]
+            .take(chosen)
+            .to_pylist()
+            for stage in self.stages
+        }
+        for index, (value, verdict) in enumerate(zip(values, verdicts, strict=True)):
+            failed = {
+                name: _message(found[index]) for name, found in errors.items() if found[index]
+            }
+            yield self._document(value, verdict, failed)
+
+    def _document(
+        self, values: dict[str, Any], row: dict[str, Any], errors: dict[str, str]
+    ) -> Document:
+        nodes = values.get("nodes") or []
+        masks = row.get("nodes_kept") or [True] * len(nodes)
+        verdicts = tuple(self._verdict(rule, values, row) for rule in self.rules)
+        dropped_by = row["dropped_by"]
+        return Document(values, row["kept"], dropped_by, verdicts, errors, tuple(masks), self)
+
+    def _verdict(
+        self, rule: dict[str, Any], values: dict[str, Any], row: dict[str, Any]
+    ) -> Verdict:
+        level: Level = "node" if rule["table"] == "nodes" else "document"
+        expression = parse(rule["expression"], level)
+        answer = row[f"rule.{rule['name']}"]
+        dropped: tuple[int, ...] = ()
+        if isinstance(answer, list):
+            dropped = tuple(i for i, passed in enumerate(answer) if not passed)
+            answer = not dropped
+        text = f"{'keep' if rule['keeps'] else 'drop'}: {rule['expression']}"
+        measured = {name: values[name] for name in expression.columns}
+        return Verdict(
+            rule["name"], rule["stage"], rule["table"], text, answer, measured,
+            expression.comparisons, dropped,
+        )  # fmt: skip
+
+    # Images
+
+    @cached_property
+    def _image_rows(self) -> dict[str, tuple[int, dict[str, Any]]]:
+        rows: dict[str, tuple[int, dict[str, Any]]] = {}
+        for number, found in enumerate(self._inputs):
+            if found.images:
+                for row in self.store.read(f"images/{found.stem}.parquet").to_pylist():
+                    rows.setdefault(row["image_url"], (number, row))
+        return rows
+
+    def images(self) -> pl.DataFrame:
+        """The image captures that the inputs hold, one row a URL."""
+        return pl.DataFrame([row for _, row in self._image_rows.values()])
+
+    def image(self, url: str) -> bytes | None:
+        """The bytes of an image that the inputs hold; None when they do not, or not readably."""
+        if url not in self._image_rows:
+            return None
+        number, row = self._image_rows[url]
+        found = self._inputs[number]
+        config = {name: value for name, value in found.source.items() if name != "name"}
+        source = SOURCES[found.source["name"]].model_validate(config)
+        keys = ("source_file", "source_offset", "source_record")
+        address = pa.Table.from_pylist([{key: row[key] for key in keys}])
+        result = next(source.read_guarded(found.uri, address), None)
+        return None if isinstance(result, Exception) else result
+
+
+def _message(error: dict[str, str]) -> str:
+    return f"{error['type']}: {error['message']}"
+
+
+def open_corpus(path: str, job: str | None = None) -> Corpus:
+    """The corpus that a job made in the store at `path` (a folder or s3://bucket/prefix).
+
+    `job` names it where the store holds several.
+
+    Raises:
+        CorpusError: the store holds no such corpus.
+    """
+    store = Store(str(path))
+    listed = (info.path for info in store.files.list("jobs"))
+    names = [p.rpartition("/")[2].removesuffix(".json") for p in listed if p.endswith(".json")]
+    if not names:
+        raise CorpusError(f"{path} holds no corpus; make one with 'omniloom run JOB.yaml'")
+    if job is None and len(names) > 1:
+        raise CorpusError(f"{path} holds several jobs ({', '.join(names)}); say which: job=…")
+    chosen = job or names[0]
+    if chosen not in names:
+        raise CorpusError(f"{path} holds no job '{chosen}'; {did_you_mean(chosen, names)}")
+    return Corpus(store, store.read_json(f"jobs/{chosen}.json"))

@@ -1,0 +1,168 @@
+"""What a run would do and cost: measured on a small sample, nothing is written."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+import pyarrow as pa
+
+from operators.base import ERROR_COLUMN
+from operators.sources import Page
+from pipelines.backend import cpu_count
+from pipelines.jobfile import JobFile
+from pipelines.plan import PAYLOAD_COLUMN, Input, Plan, compile_plan
+from pipelines.store import Store, by_unit
+from pipelines.summary import input_keys, unit_refs
+from schemas.tables import DOCUMENTS
+
+_DENSITY_PAGES = 50
+_SAMPLED_INPUTS = 4
+_DEARER = 2.0
+"""A stage is called dearer than the next when it costs at least this many times as much."""
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """One stage of a plan: its contract, its cost, and what is there already."""
+
+    name: str
+    operator: str
+    reads: list[str]
+    writes: list[str]
+    rules: list[str]
+    units_stored: int
+    units_to_compute: int
+    ms_per_document: float | None
+    seconds: float | None
+    """CPU seconds for the documents to compute."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A plan's cost on paper. `exact` is False while inputs are not indexed yet."""
+
+    plan: Plan
+    documents: int
+    exact: bool
+    units: int
+    units_done: int
+    sampled: int
+    workers: int
+    stages: list[StageEstimate]
+    warnings: list[str]
+
+
+def estimate(jobfile: JobFile, sample: int) -> Estimate:
+    """Plan the job and time its stages on up to `sample` documents of its first input.
+
+    Raises:
+        JobError: the job is wrong.
+    """
+    plan = compile_plan(jobfile)
+    store = Store(jobfile.job.store)
+    keys = input_keys(plan)
+    records = [store.input_record(key) for key, _ in keys]
+    known = [record for record in records if record is not None]
+    refs = unit_refs(known)
+    sampled, costs = _time_stages(plan, sample) if sample else (0, {})
+    documents = sum(ref.rows for ref in refs)
+    missing = sum(size for (_, size), record in zip(keys, records, strict=True) if record is None)
+    if missing:
+        documents += _guess(plan.inputs[0], keys[0][1], missing)
+    done = set(store.names(plan.folder)) & {ref.unit for ref in refs}
+    unit_rows = jobfile.job.unit_rows
+    units = len(refs) + sum(
+        1 + _guess(plan.inputs[0], keys[0][1], size) // unit_rows
+        for (_, size), record in zip(keys, records, strict=True)
+        if record is None
+    )
+    stages = []
+    for index, stage in enumerate(plan.stages):
+        have = set(by_unit(store.names(stage.folder))) & {ref.unit for ref in refs}
+        share = 1 - len(have) / units if units else 0.0
+        cost = costs.get(stage.name)
+        stages.append(
+            StageEstimate(
+                stage.name,
+                stage.operator.name,
+                stage.operator.reads.names,
+                stage.operator.writes.names,
+                [rule.name for rule in plan.rules_after(index)],
+                len(have),
+                units - len(have),
+                cost * 1000 if cost is not None else None,
+                cost * documents * share if cost is not None else None,
+            )
+        )
+    workers = jobfile.job.on.workers
+    return Estimate(
+        plan,
+        documents,
+        not missing,
+        units,
+        len(done),
+        sampled,
+        cpu_count() if workers is None else max(workers, 1),
+        stages,
+        _warnings(plan, costs),
+    )
+
+
+def _guess(entry: Input, size: int, missing: int) -> int:
+    """Documents in `missing` bytes of inputs, by the density of the first input's beginning."""
+    pages = list(
+        islice((f for f in entry.source.index(entry.uri) if isinstance(f, Page)), _DENSITY_PAGES)
+    )
+    if not pages:
+        return 0
+    end = pages[-1].source_offset
+    share = end / size if end and len(pages) == _DENSITY_PAGES else 1.0
+    return max(1, round(len(pages) / share * missing / max(size, 1)))
+
+
+def _time_stages(plan: Plan, sample: int) -> tuple[int, dict[str, float]]:
+    """How many pages were sampled, and the CPU seconds a document of each stage."""
+    tables, wanted = [], sample
+    for entry in plan.inputs[:_SAMPLED_INPUTS]:
+        share = -(-sample // min(len(plan.inputs), _SAMPLED_INPUTS))
+        found = (page for page in entry.source.index(entry.uri) if isinstance(page, Page))
+        pages = [asdict(page) for page in islice(found, min(share, wanted))]
+        wanted -= len(pages)
+        rows = pa.Table.from_pylist(pages, schema=DOCUMENTS.born)
+        payload = entry.source.payload(entry.uri, rows)
+        tables.append(rows.append_column(payload.schema.field(0), payload[PAYLOAD_COLUMN]))
+    rows = pa.concat_tables(tables)
+    rows = rows.filter(pa.compute.is_valid(rows[PAYLOAD_COLUMN]))
+    costs = {}
+    for stage in plan.stages:
+        state = stage.operator.setup()
+        batch = rows.select(stage.operator.reads.names)
+        stage.operator.measure(batch.slice(0, 2), state)  # imports and caches
+        started = time.process_time()
+        result = stage.operator.measure(batch, state)
+        costs[stage.name] = (time.process_time() - started) / max(rows.num_rows, 1)
+        for field in stage.operator.writes:
+            rows = rows.append_column(field, result[field.name])
+        if ERROR_COLUMN in result.column_names:
+            rows = rows.filter(pa.compute.is_null(result[ERROR_COLUMN]))
+    return sample - wanted, costs
+
+
+def _warnings(plan: Plan, costs: dict[str, float]) -> list[str]:
+    """Stages that could run later: dearer than one with rules that does not need them."""
+    warnings = []
+    for index, stage in enumerate(plan.stages):
+        for later in plan.stages[index + 1 :]:
+            position = plan.stage_index(later.name)
+            if later.name in plan.dependants(stage.name) or not plan.rules_after(position):
+                continue
+            dear, cheap = costs.get(stage.name, 0), costs.get(later.name, 0)
+            if dear > _DEARER * cheap > 0:
+                warnings.append(
+                    f"'{stage.name}' ({dear * 1000:.1f} ms a document) runs before "
+                    f"'{later.name}' ({cheap * 1000:.1f} ms), which does not need it and has "
+                    "rules: put the cheaper stage first"
+                )
+    return warnings

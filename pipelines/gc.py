@@ -1,0 +1,78 @@
+"""Garbage collection: removes from a store what no job refers to any more."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from operators.files import TEMPORARY, FileInfo
+from pipelines.store import Store, by_unit
+from pipelines.summary import read_records, unit_refs
+from schemas.errors import CorpusError, did_you_mean
+
+_ABANDONED_SECONDS = 3600
+
+
+def collect(root: str, *, dry_run: bool = False, forget: str | None = None) -> list[FileInfo]:
+    """Remove unreferenced stage files, verdicts, units and inputs; returns what was removed.
+
+    Kept is what the jobs' references name: their inputs with all units and image captures, their
+    verdicts, and for each unit the stage files that its verdicts rest on. A stage of a job whose
+    run has not finished keeps all its files. `forget` drops one job's reference first.
+
+    Raises:
+        CorpusError: no job called `forget`, or `root` is not a store.
+    """
+    store = Store(root)
+    paths = [info.path for info in store.files.list("jobs") if info.path.endswith(".json")]
+    if not paths:
+        raise CorpusError(f"{root} is not a store: it has no jobs/")
+    names = {path.rpartition("/")[2].removesuffix(".json"): path for path in paths}
+    if forget is not None and forget not in names:
+        raise CorpusError(f"{root} holds no job '{forget}'; {did_you_mean(forget, names)}")
+    wanted = {path for name, path in names.items() if name != forget}
+    for path in sorted(wanted):
+        wanted |= _referred(store, store.read_json(path))
+    if forget is None or len(names) > 1:
+        wanted |= {f"reports/{name}.html" for name in names if name != forget}
+    removed = [info for info in _ours(store) if info.path not in wanted]
+    for info in [] if dry_run else removed:
+        store.files.delete(info.path)
+    return removed
+
+
+def _ours(store: Store) -> list[FileInfo]:
+    """Files of the store's own folders. A temporary file counts once it is an hour old."""
+    folders = ("jobs", "inputs", "units", "images", "stages", "verdicts", "reports")
+    found = [info for folder in folders for info in store.files.list(folder)]
+    now = time.time_ns()
+    return [
+        info
+        for info in found
+        if not info.path.endswith(TEMPORARY) or now - int(info.stamp) > _ABANDONED_SECONDS * 10**9
+    ]
+
+
+def _referred(store: Store, reference: dict[str, Any]) -> set[str]:
+    wanted: set[str] = set()
+    inputs = []
+    for key in reference["inputs"]:
+        wanted.add(f"inputs/{key}.json")
+        record = store.input_record(key)
+        if record is not None:
+            inputs.append(record)
+            wanted.add(f"images/{record.stem}.parquet")
+    units = [ref.unit for ref in unit_refs(inputs)]
+    wanted |= {f"units/{unit}.parquet" for unit in units}
+    done = set(store.names(reference["verdicts"]))
+    for unit in read_records(store, reference["verdicts"], [u for u in units if u in done]):
+        wanted.add(f"{reference['verdicts']}/{unit.unit}.parquet")
+        for stage in reference["stages"]:
+            file = unit.stages[stage["name"]].file
+            wanted.add(f"{stage['folder']}/{file}.parquet")
+    pending = set(units) - done
+    for stage in reference["stages"]:
+        for name, files in by_unit(store.names(stage["folder"])).items():
+            if name in pending:
+                wanted |= {f"{stage['folder']}/{file}.parquet" for file in files}
+    return wanted

@@ -1,0 +1,23 @@
+"""The recipe from web pages to interleaved image-text documents."""
+
+from __future__ import annotations
+
+from operators.extract import ExtractTrafilatura
+from operators.language import LanguageId
+from operators.text import TextStatistics
+from pipelines.recipe import Recipe, Step, step
+
+INTERLEAVED = Recipe(
+    name="interleaved",
+    meaning="web pages to interleaved image-text documents",
+    steps=(
+        Step(
+            "extract",
+            "main content as text blocks and images in reading order",
+            {"trafilatura": ExtractTrafilatura},
+            choose="extractor",
+        ),
+        step("language", "language of documents and nodes", LanguageId),
+        step("text", "sizes, word statistics and repetition", TextStatistics),
+    ),
+)

@@ -1,0 +1,254 @@
+"""Reads a job file: YAML with line numbers, checked against the job model.
+
+YAML is read by the rules of version 1.2 where they differ from PyYAML's: only `true` and `false`
+are booleans, so that `on: local` and `[en, no]` mean what they say.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from schemas.errors import InputError, JobError, Problem, did_you_mean
+from schemas.job import Execution, ExportSpec, Job, RuleSpec
+
+Path_ = tuple[str | int, ...]
+Lines = dict[Path_, int]
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """A parsed job, and the line on which each of its fields stands."""
+
+    job: Job
+    name: str
+    file: str
+    lines: Lines = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the fields themselves; `job` is then the rest of the file."""
+
+    def problem(self, path: Path_, message: str, fix: str, value: object = None) -> Problem:
+        """A problem at `path` of this file."""
+        return located(self.file, self.lines, path, message, fix, value)
+
+
+def located(
+    file: str, lines: Lines, path: Path_, message: str, fix: str, value: object = None
+) -> Problem:
+    """A problem with the line of `path`, or of the nearest enclosing field that stands there."""
+    line = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), None)
+    shown = None if value is None else repr(value) if isinstance(value, str) else str(value)
+    return Problem(dotted(path) or "job", message, fix, shown, file, line)
+
+
+def dotted(path: Path_) -> str:
+    """`('inputs', 0, 'warc')` as `inputs[0].warc`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2 booleans."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def read_yaml(text: str, file: str) -> tuple[Any, Lines]:
+    """The data of a YAML text, and the line of each of its fields.
+
+    Raises:
+        JobError: the text is not YAML, or a key stands twice.
+    """
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        lines: Lines = {}
+        problems: list[Problem] = []
+        if root is not None:
+            _walk(root, (), lines, problems, file)
+        if problems:
+            raise JobError(problems)
+        return (loader.construct_document(root) if root is not None else None), lines
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        message = f"not YAML: {getattr(error, 'problem', None) or error}"
+        line = mark.line + 1 if mark else None
+        fix = "check indentation, quotes and brackets up to this line"
+        raise JobError([Problem("file", message, fix, None, file, line)]) from None
+    finally:
+        loader.dispose()
+
+
+def _walk(node: yaml.Node, path: Path_, lines: Lines, problems: list[Problem], file: str) -> None:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*path, str(key.value))
+            if inner in lines:
+                message = f"stands twice; first on line {lines[inner]}"
+                line = key.start_mark.line + 1
+                problems.append(Problem(dotted(inner), message, "keep one", None, file, line))
+            lines[inner] = key.start_mark.line + 1
+            _walk(value, inner, lines, problems, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _walk(item, (*path, index), lines, problems, file)
+
+
+def load_job(path: str | Path) -> JobFile:
+    """The job in the file at `path`; what is wrong with its fields is in `problems`.
+
+    Raises:
+        InputError: there is no such file.
+        JobError: the file is not a job at all.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read the job file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"the job file {path} is not UTF-8 text") from None
+    return parse_job(text, str(path))
+
+
+def parse_job(text: str, file: str = "job.yaml") -> JobFile:
+    """The job in `text`; `file` is the name that errors show.
+
+    Raises:
+        JobError: the text is not a job at all.
+    """
+    data, lines = read_yaml(text, file)
+    if not isinstance(data, dict):
+        fix = "start from a job in jobs/, e.g. jobs/demo.yaml"
+        raise JobError([Problem("job", "a job is a mapping of fields", fix, None, file, 1)])
+    job, problems = _validated(data, file, lines)
+    return JobFile(job, Path(file).stem, file, lines, tuple(problems))
+
+
+def _validated(data: dict[str, Any], file: str, lines: Lines) -> tuple[Job, list[Problem]]:
+    """The job, without the fields that are wrong, and what is wrong with them.
+
+    So the planner can go on to check the names in the rest, and the user sees all problems at
+    once.
+
+    Raises:
+        JobError: too little is right to go on.
+    """
+    try:
+        return Job.model_validate(data), []
+    except ValidationError as error:
+        problems = problems_of(error, Job, file, lines)
+        wrong = [tuple(detail["loc"]) for detail in error.errors()]
+    try:
+        return Job.model_validate(_without(data, wrong)), problems
+    except ValidationError:
+        raise JobError(problems) from None
+
+
+def _without(data: Any, paths: list[Path_], here: Path_ = ()) -> Any:
+    """The data with the fields at `paths` left out."""
+    if isinstance(data, dict):
+        kept = {k: v for k, v in data.items() if (*here, str(k)) not in paths}
+        return {k: _without(v, paths, (*here, str(k))) for k, v in kept.items()}
+    if isinstance(data, list):
+        kept_items = [(i, v) for i, v in enumerate(data) if (*here, i) not in paths]
+        return [_without(v, paths, (*here, i)) for i, v in kept_items]
+    return data
+
+
+def override(jobfile: JobFile, *, on: str | None = None, workers: int | None = None) -> JobFile:
+    """The job with its backend or number of workers changed, as the command line asks.
+
+    Raises:
+        JobError: there is no such backend.
+    """
+    changes = {"backend": on, "workers": workers}
+    execution = jobfile.job.on.model_dump() | {k: v for k, v in changes.items() if v is not None}
+    try:
+        new = Execution.model_validate(execution)
+    except ValidationError as error:
+        raise JobError(problems_of(error, Execution, "command line", {}, ("on",))) from None
+    return replace(jobfile, job=jobfile.job.model_copy(update={"on": new}))
+
+
+def problems_of(
+    error: ValidationError,
+    model: type[BaseModel],
+    file: str,
+    lines: Lines,
+    prefix: Path_ = (),
+) -> list[Problem]:
+    """Pydantic's complaints as problems with line, value and fix."""
+    found = []
+    for detail in error.errors(include_url=False):
+        path = (*prefix, *detail["loc"])
+        value = detail["input"] if detail["type"] != "missing" else None
+        message, fix = _advice(dict(detail), _model_at(model, detail["loc"]))
+        shown = value if isinstance(value, str | int | float | bool) else None
+        found.append(located(file, lines, path, message, fix, shown))
+    return found
+
+
+def _model_at(model: type[BaseModel], loc: Path_) -> type[BaseModel]:
+    match loc:
+        case ("rules", str(), *_) if model is Job:
+            return RuleSpec
+        case ("export", int(), *_) if model is Job:
+            return ExportSpec
+        case ("on", *_) if model is Job:
+            return Execution
+        case _:
+            return model
+
+
+def _advice(detail: dict[str, Any], model: type[BaseModel]) -> tuple[str, str]:
+    """What is wrong in plain words, and what to do about it."""
+    kind, context, name = detail["type"], detail.get("ctx") or {}, str((*detail["loc"], "")[-2])
+    match kind:
+        case "extra_forbidden":
+            return "no such field", did_you_mean(name, model.model_fields)
+        case "missing":
+            meaning = (
+                getattr(model.model_fields.get(name), "description", None) or "see docs/jobs.md"
+            )
+            return "is missing", f"add it: {meaning or 'see docs/jobs.md'}"
+        case "value_error":
+            message = str(context.get("error", detail["msg"]))
+            return message, "change the field as the message says"
+        case "literal_error":
+            return "not a known choice", f"use {context['expected']}"
+        case "string_pattern_mismatch":
+            choices = str(context["pattern"]).strip("^$()").split("|")
+            return "not a known choice", did_you_mean(str(detail["input"]), choices)
+        case _:
+            return detail["msg"][:1].lower() + detail["msg"][1:], _limits(kind, context)
+
+
+def _limits(kind: str, context: dict[str, Any]) -> str:
+    for key, words in (("ge", "or more"), ("le", "or less")):
+        if key in context:
+            return f"use {context[key]} {words}"
+    if "gt" in context:
+        return f"use more than {context['gt']}"
+    names = {
+        "int": "a whole number",
+        "float": "a number",
+        "string": "a text",
+        "bool": "true or false",
+        "list": "a list",
+        "dict": "a mapping",
+    }
+    wanted = next((words for start, words in names.items() if kind.startswith(start)), None)
+    return f"give {wanted}" if wanted else "see docs/jobs.md for this field"

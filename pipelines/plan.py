@@ -1,0 +1,327 @@
+"""The planner: a job file becomes a typed plan, or a list of everything that is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from operators.base import Operator, Resources
+from operators.export import FORMATS
+from operators.rules import ExpressionError, Rule, parse_rule
+from operators.sources import SOURCES, Source
+from pipelines.interleaved import INTERLEAVED
+from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
+from pipelines.recipe import Recipe, Step
+from schemas.columns import column
+from schemas.errors import InputError, JobError, Problem, did_you_mean
+from schemas.job import RuleSpec
+from schemas.tables import DOCUMENTS
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED,)}
+RULE_FRAGMENTS = Path(__file__).parent / "rules"
+PAYLOAD_COLUMN = "html"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An operator at its place in the plan. `fingerprint` names its results in the store."""
+
+    name: str
+    operator: Operator[Any]
+    fingerprint: str
+    resources: Resources
+    origins: dict[str, str]
+    """For each column that it reads, the stage (or table) that the column comes from."""
+
+    @property
+    def folder(self) -> str:
+        """Where its results are in the store."""
+        return f"stages/{self.name}-{self.fingerprint}"
+
+
+@dataclass(frozen=True)
+class PlacedRule:
+    """A rule, and the index of the stage after which everything it reads is there."""
+
+    rule: Rule
+    after: int
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the job and the source that reads it."""
+
+    source: Source
+    uri: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job computes, ready to run: inputs, stages in order, rules where they decide."""
+
+    jobfile: JobFile
+    recipe: Recipe
+    inputs: tuple[Input, ...]
+    stages: tuple[Stage, ...]
+    rules: tuple[PlacedRule, ...]
+    fingerprint: str
+    """Of all stages and rules together: names the verdicts in the store."""
+
+    @property
+    def folder(self) -> str:
+        """Where the verdicts are in the store."""
+        return f"verdicts/{self.fingerprint}"
+
+    def stage_index(self, name: str) -> int:
+        """Position of the stage called `name`.
+
+        Raises:
+            InputError: there is no such stage.
+        """
+        names = [stage.name for stage in self.stages]
+        if name not in names:
+            raise InputError(f"no stage '{name}'; {did_you_mean(name, names)}")
+        return names.index(name)
+
+    def dependants(self, name: str) -> set[str]:
+        """The stage called `name` and all stages that read, directly or not, what it writes."""
+        found = {self.stages[self.stage_index(name)].name}
+        for stage in self.stages:
+            if found & set(stage.origins.values()):
+                found.add(stage.name)
+        return found
+
+    def rules_after(self, index: int) -> list[Rule]:
+        """The rules that are decided once stage `index` is done, in order."""
+        return [placed.rule for placed in self.rules if placed.after == index]
+
+
+def fingerprint(*parts: object) -> str:
+    """Twelve hexadecimal digits that stand for `parts` (JSON-able values)."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def source_fingerprint(source: Source, unit_rows: int) -> str:
+    """Names the unit layout of a source: its kind, version, config and unit size."""
+    config = source.model_dump(exclude={"path"})
+    return fingerprint(DOCUMENTS.version, source.name, source.version, config, unit_rows)
+
+
+def compile_plan(jobfile: JobFile) -> Plan:
+    """Check the whole job and resolve every name in it.
+
+    Raises:
+        JobError: all problems at once.
+    """
+    planner = _Planner(jobfile)
+    plan = planner.plan()
+    if planner.problems:
+        raise JobError(planner.problems)
+    return plan
+
+
+class _Planner:
+    """Collects problems while it resolves a job, so that the user sees all of them at once."""
+
+    def __init__(self, jobfile: JobFile) -> None:
+        self.jobfile = jobfile
+        self.job = jobfile.job
+        self.problems: list[Problem] = list(jobfile.problems)
+
+    def add(self, path: Path_, message: str, fix: str, value: object = None) -> None:
+        self.problems.append(self.jobfile.problem(path, message, fix, value))
+
+    def plan(self) -> Plan:
+        inputs = tuple(self._inputs())
+        self._exports()
+        recipe = self._recipe()
+        for name in {*self.job.stages, *self.job.on.resources} - {s.name for s in recipe.steps}:
+            place = "stages" if name in self.job.stages else "on.resources"
+            fix = did_you_mean(name, [step.name for step in recipe.steps])
+            path = ("stages", name) if place == "stages" else ("on", "resources", name)
+            self.add(path, f"recipe '{recipe.name}' has no such stage", fix)
+        stages = self._stages(recipe)
+        rules = tuple(self._rules(stages))
+        verdicts = fingerprint(
+            [stage.fingerprint for stage in stages],
+            [(r.rule.name, r.rule.table, r.rule.text, r.after) for r in rules],
+        )
+        return Plan(self.jobfile, recipe, inputs, stages, rules, verdicts)
+
+    def _recipe(self) -> Recipe:
+        """The job's recipe; for an unknown one the nearest, so that the rest can be checked."""
+        name = self.job.pipeline
+        if name in RECIPES:
+            return RECIPES[name]
+        self.add(("pipeline",), "no such recipe", did_you_mean(name, RECIPES), name)
+        return RECIPES[difflib.get_close_matches(name, RECIPES, 1, 0.0)[0]]
+
+    # Inputs and exports
+
+    def _inputs(self) -> Iterator[Input]:
+        seen: set[str] = set()
+        for index, spec in enumerate(self.job.inputs):
+            path: Path_ = ("inputs", index)
+            kinds = [key for key in spec if key in SOURCES]
+            if len(kinds) != 1:
+                wrong = next((key for key in spec if key not in SOURCES), "")
+                fix = f"name one of {', '.join(sorted(SOURCES))}, e.g. {{warc: pages/*.warc.gz}}"
+                hint = did_you_mean(wrong, SOURCES) if wrong and not kinds else fix
+                self.add(path, "an input names exactly one source", hint, wrong or None)
+                continue
+            for found in self._source_inputs(spec, kinds[0], path):
+                if found.uri not in seen:
+                    seen.add(found.uri)
+                    yield found
+
+    def _source_inputs(self, spec: dict[str, Any], kind: str, path: Path_) -> Iterator[Input]:
+        model = SOURCES[kind]
+        config = {"path" if key == kind else key: value for key, value in spec.items()}
+        try:
+            source = model.model_validate(config)
+        except ValidationError as error:
+            found = problems_of(error, model, self.jobfile.file, self.jobfile.lines, path)
+            self.problems.extend(found)
+            return
+        try:
+            for uri in source.inputs():
+                yield Input(source, uri)
+        except InputError as error:
+            fix = "check the path; it is relative to the folder where omniloom runs"
+            self.add((*path, kind), str(error), fix, source.path)
+
+    def _exports(self) -> None:
+        targets: dict[str, int] = {}
+        for index, export in enumerate(self.job.export):
+            path: Path_ = ("export", index)
+            if export.format not in FORMATS:
+                fix = did_you_mean(export.format, FORMATS)
+                self.add((*path, "format"), "no such format", fix, export.format)
+            if export.to in targets:
+                message = f"export[{targets[export.to]}] writes to the same folder"
+                self.add((*path, "to"), message, "give each export its own folder", export.to)
+            targets.setdefault(export.to, index)
+
+    # Stages
+
+    def _stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        stages: list[Stage] = []
+        produced = {field.name: DOCUMENTS.name for field in DOCUMENTS.born}
+        produced[PAYLOAD_COLUMN] = DOCUMENTS.name
+        identity = {DOCUMENTS.name: fingerprint(DOCUMENTS.name, DOCUMENTS.version)}
+        for step in recipe.steps:
+            operator = self._operator(step)
+            missing = [name for name in operator.reads.names if name not in produced]
+            if missing:
+                raise TypeError(f"recipe {recipe.name}: {step.name} reads {missing} too early")
+            origins = {name: produced[name] for name in operator.reads.names}
+            stage = self._stage(step, operator, origins, identity)
+            stages.append(stage)
+            identity[step.name] = stage.fingerprint
+            produced |= dict.fromkeys(operator.writes.names, step.name)
+        return tuple(stages)
+
+    def _operator(self, step: Step) -> Operator[Any]:
+        """The stage's operator; with its default config where the job's is wrong."""
+        config = dict(self.job.stages.get(step.name) or {})
+        chosen = config.pop(step.choose, step.default) if step.choose else step.default
+        path: Path_ = ("stages", step.name)
+        if chosen not in step.operators:
+            fix = did_you_mean(str(chosen), step.operators)
+            self.add((*path, str(step.choose)), "no such operator for this stage", fix, chosen)
+            return step.operators[step.default]()
+        model = step.operators[chosen]
+        try:
+            return model.model_validate(config)
+        except ValidationError as error:
+            found = problems_of(error, model, self.jobfile.file, self.jobfile.lines, path)
+            self.problems.extend(found)
+            return model()
+
+    def _stage(
+        self, step: Step, operator: Operator[Any], origins: dict[str, str], identity: dict[str, str]
+    ) -> Stage:
+        reads = {name: identity[origin] for name, origin in origins.items()}
+        version, config = operator.version, operator.model_dump()
+        name = fingerprint(operator.name, version, config, operator.provenance(), reads)
+        requested = self.job.on.resources.get(step.name)
+        resources = operator.resources
+        if requested is not None:
+            try:
+                resources = Resources(**requested)
+            except (TypeError, ValueError) as error:
+                path: Path_ = ("on", "resources", step.name)
+                self.add(path, str(error), "give {cpus: N, gpus: N}, zero or more")
+        return Stage(step.name, operator, name, resources, origins)
+
+    # Rules
+
+    def _rules(self, stages: tuple[Stage, ...]) -> Iterator[PlacedRule]:
+        index_of = dict.fromkeys(DOCUMENTS.born.names, -1)
+        for index, stage in enumerate(stages):
+            index_of |= dict.fromkeys(stage.operator.writes.names, index)
+        placed = [
+            PlacedRule(rule, self._place(rule, index_of)) for rule in self._parsed(self._specs())
+        ]
+        yield from sorted(placed, key=lambda p: p.after)
+
+    def _specs(self) -> dict[str, tuple[RuleSpec, str]]:
+        """Rules by name: those of the fragments in order, then the job's own, which override."""
+        specs: dict[str, tuple[RuleSpec, str]] = {}
+        for index, fragment in enumerate(self.job.rules.use):
+            known = [path.stem for path in RULE_FRAGMENTS.glob("*.yaml")]
+            if fragment not in known:
+                path: Path_ = ("rules", "use", index)
+                self.add(path, "no such rule fragment", did_you_mean(fragment, known), fragment)
+                continue
+            specs |= {name: (spec, fragment) for name, spec in read_fragment(fragment).items()}
+        for name, spec in (self.job.rules.__pydantic_extra__ or {}).items():
+            if spec is not None:
+                specs[name] = (spec, "job")
+            elif specs.pop(name, None) is None:
+                self.add(("rules", name), "no fragment in use has this rule", "remove the line")
+        return specs
+
+    def _parsed(self, specs: dict[str, tuple[RuleSpec, str]]) -> Iterator[Rule]:
+        for name, (spec, origin) in specs.items():
+            side = "keep" if spec.keep is not None else "drop"
+            try:
+                yield parse_rule(name, spec.table, spec.keep, spec.drop, origin)
+            except ExpressionError as error:
+                fix = "see docs/rules.md for the rule language"
+                value = spec.keep if spec.keep is not None else spec.drop
+                self.add(("rules", name, side), str(error), fix, value)
+
+    def _place(self, rule: Rule, index_of: dict[str, int]) -> int:
+        missing = [name for name in rule.expression.columns if name not in index_of]
+        for name in missing:
+            path: Path_ = ("rules", rule.name, "keep" if rule.keeps else "drop")
+            known = [n for n in index_of if column(n).level == column(name).level]
+            fix = did_you_mean(name, known)
+            self.add(path, f"no stage of this recipe measures '{name}'", fix, rule.expression.text)
+        after = [index_of[name] for name in rule.expression.columns if name in index_of]
+        return max([0, *after])
+
+
+def read_fragment(name: str) -> dict[str, RuleSpec]:
+    """The rules of a ready-made fragment, in order."""
+    path = RULE_FRAGMENTS / f"{name}.yaml"
+    data, _ = read_yaml(path.read_text(encoding="utf-8"), dotted(("rules", path.name)))
+    return {rule: RuleSpec.model_validate(spec) for rule, spec in data.items()}
+
+
+def output_schema(plan: Plan) -> pa.Schema:
+    """All columns of the plan's documents: born, then those of each stage."""
+    fields = list(DOCUMENTS.born)
+    for stage in plan.stages:
+        fields.extend(stage.operator.writes)
+    return pa.schema(fields)

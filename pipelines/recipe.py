@@ -1,0 +1,37 @@
+"""What a recipe is: a pipeline's stages, top to bottom, and which operators each may run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from operators.base import Operator
+
+
+@dataclass(frozen=True)
+class Step:
+    """A named stage. Where several operators can do it, the job's key `choose` names one."""
+
+    name: str
+    meaning: str
+    operators: dict[str, type[Operator[Any]]]
+    choose: str | None = None
+
+    @property
+    def default(self) -> str:
+        """The operator that runs when the job names none."""
+        return next(iter(self.operators))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named pipeline over the documents table."""
+
+    name: str
+    meaning: str
+    steps: tuple[Step, ...]
+
+
+def step(name: str, meaning: str, operator: type[Operator[Any]]) -> Step:
+    """A stage that one operator does."""
+    return Step(name, meaning, {operator.name: operator})

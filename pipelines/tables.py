@@ -1,0 +1,206 @@
+"""What the command line prints: funnels, plans, verdicts, operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from operators.base import Operator
+from operators.export import FORMATS
+from operators.registry import OPERATORS
+from operators.sources import SOURCES
+from pipelines.corpus import Document, Verdict
+from pipelines.engine import RunResult
+from pipelines.estimate import Estimate
+from pipelines.plan import RECIPES, RULE_FRAGMENTS, Plan, read_fragment
+from pipelines.summary import Summary
+from schemas.errors import CorpusError, did_you_mean
+
+
+def console() -> Console:
+    """Standard output; as wide as its lines need where it is not a terminal."""
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=160)
+
+
+def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, int]]:
+    """Rows of the funnel: stage, rule, condition, dropped first, documents left."""
+    left, rows = summary.documents, []
+    for index, stage in enumerate(plan.stages):
+        if stage.name not in summary.stages:
+            break
+        failed = summary.stages[stage.name].failed
+        if failed:
+            left -= failed
+            rows.append((stage.name, "(error)", "row failed; see omniloom explain", failed, left))
+        for rule in plan.rules_after(index):
+            counts = summary.rules[rule.name]
+            if rule.table == "documents":
+                left -= counts.first
+                rows.append((stage.name, rule.name, rule.text, counts.first, left))
+            else:
+                text = f"{counts.first} of {counts.asked} nodes: {rule.text}"
+                rows.append((stage.name, rule.name, text, 0, left))
+    return rows
+
+
+def print_funnel(plan: Plan, result: RunResult, *, stage: str | None) -> None:
+    """The funnel of a run, rules that dropped nothing summed up, and what the run computed."""
+    summary, out = result.summary, console()
+    title = f"{plan.jobfile.name}: {summary.documents} documents from {summary.inputs} inputs"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("stage", "rule", "condition"):
+        table.add_column(name)
+    table.add_column("dropped", justify="right")
+    table.add_column("left", justify="right")
+    idle = 0
+    for row_stage, rule, condition, dropped, left in funnel_rows(plan, summary):
+        if dropped or "nodes:" in condition:
+            table.add_row(row_stage, rule, escape(condition), str(dropped or ""), str(left))
+        else:
+            idle += 1
+    out.print(table)
+    if idle:
+        out.print(f"{idle} more rules dropped nothing; see the report")
+    if summary.skipped:
+        skipped = ", ".join(f"{count} {reason}" for reason, count in summary.skipped.items())
+        out.print(f"skipped   {sum(summary.skipped.values())} records: {skipped}")
+    _print_work(result)
+    if stage:
+        out.print(f"stage '{stage}' is up to date; no verdicts and no export were made")
+    else:
+        share = summary.kept / summary.documents if summary.documents else 0
+        out.print(f"kept      {summary.kept} of {summary.documents} documents ({share:.0%})")
+
+
+def _print_work(result: RunResult) -> None:
+    out = console()
+    if not result.units_run:
+        out.print(f"computed  nothing: all is up to date ({result.seconds:.2f} s)")
+        return
+    parts = [
+        f"{name} {work.computed} rows"
+        + (f" ({work.cpu_seconds:.1f} CPU s)" if work.computed else "")
+        for name, work in result.summary.stages.items()
+    ]
+    out.print(f"computed  {', '.join(parts)}; {result.units_run} units, {result.seconds:.1f} s")
+
+
+def print_estimate(found: Estimate) -> None:
+    """A plan: stages with contract, reuse and cost; then warnings."""
+    out, plan = console(), found.plan
+    about = "" if found.exact else "about "
+    out.print(
+        f"{plan.jobfile.name}: recipe '{plan.recipe.name}', {len(plan.inputs)} inputs, "
+        f"{about}{found.documents:,} documents in {about}{found.units:,} units; "
+        f"{found.units_done} units are done"
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("stage", "operator", "reads", "writes", "rules"):
+        table.add_column(name, overflow="fold")
+    for name in ("reuse", "compute", "ms/doc", "CPU s"):
+        table.add_column(name, justify="right")
+    for stage in found.stages:
+        table.add_row(
+            stage.name,
+            stage.operator,
+            ", ".join(stage.reads),
+            _listed(stage.writes),
+            _listed(stage.rules),
+            f"{stage.units_stored}",
+            f"{stage.units_to_compute}",
+            "-" if stage.ms_per_document is None else f"{stage.ms_per_document:.2f}",
+            "-" if stage.seconds is None else f"{stage.seconds:,.0f}",
+        )
+    out.print(table)
+    if found.sampled:
+        total = sum(stage.seconds or 0 for stage in found.stages)
+        out.print(
+            f"about {total / found.workers:,.0f} s with {found.workers} workers, "
+            f"measured on {found.sampled} documents, if no rule drops any"
+        )
+    for warning in found.warnings:
+        out.print(f"[yellow]warning[/yellow] {escape(warning)}")
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    more = f", … {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def print_document(document: Document) -> None:
+    """Everything decided about a document: one line a rule."""
+    out = console()
+    outcome = "kept" if document.kept else f"dropped by {document.dropped_by}"
+    out.print(f"[bold]{escape(document.url)}[/bold]\n{document.doc_id}   {outcome}")
+    for name in ("source_file", "source_offset", "capture_date", "lang", "word_count"):
+        if document.values.get(name) is not None:
+            out.print(f"  {name:<14} {escape(str(document.values[name]))}")
+    for stage, message in document.errors.items():
+        out.print(f"  [red]error[/red] in stage {stage}: {escape(message)}")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("stage", "rule", "verdict", "value (threshold)", "condition"):
+        table.add_column(name, overflow="fold")
+    for verdict in document.verdicts:
+        shown = _verdict_cells(verdict, first=verdict.rule == document.dropped_by)
+        table.add_row(verdict.stage, verdict.rule, *shown)
+    out.print(table)
+
+
+def _verdict_cells(verdict: Verdict, *, first: bool) -> tuple[str, str, str]:
+    if verdict.table == "nodes":
+        dropped = f"{len(verdict.nodes_dropped)} nodes" if verdict.nodes_dropped else "pass"
+        answer = "not asked" if verdict.passed is None else dropped
+        positions = ", ".join(map(str, verdict.nodes_dropped[:10]))
+        return answer, f"nodes {positions}" if positions else "", escape(verdict.text)
+    answers = {True: "pass", False: "[red]DROP[/red]" if first else "drop", None: "not asked"}
+    return answers[verdict.passed], escape(verdict.thresholds), escape(verdict.text)
+
+
+def print_operators() -> None:
+    """All operators, sources, recipes, rule fragments and formats, a line each."""
+    rows = [("source", name, _first_line(kind)) for name, kind in SOURCES.items()]
+    rows += [("operator", name, _first_line(kind)) for name, kind in OPERATORS.items()]
+    rows += [("recipe", name, recipe.meaning) for name, recipe in RECIPES.items()]
+    for path in sorted(RULE_FRAGMENTS.glob("*.yaml")):
+        rows.append(("rules", path.stem, f"{len(read_fragment(path.stem))} rules"))
+    rows += [("format", name, kind.meaning) for name, kind in FORMATS.items()]
+    table = Table("kind", "name", "what it is", box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console().print(table)
+
+
+def _first_line(kind: type[Any]) -> str:
+    return (kind.__doc__ or "").strip().split("\n")[0]
+
+
+def print_operator(name: str) -> None:
+    """One operator, source or rule fragment in full.
+
+    Raises:
+        CorpusError: there is nothing of that name.
+    """
+    out = console()
+    fragments = {path.stem for path in RULE_FRAGMENTS.glob("*.yaml")}
+    if name in fragments:
+        out.print(escape((RULE_FRAGMENTS / f"{name}.yaml").read_text(encoding="utf-8").rstrip()))
+        return
+    kind = OPERATORS.get(name) or SOURCES.get(name)
+    if kind is None:
+        known = [*OPERATORS, *SOURCES, *fragments]
+        raise CorpusError(f"no operator '{name}'; {did_you_mean(name, known)}")
+    out.print(f"[bold]{name}[/bold] version {kind.version}\n{escape((kind.__doc__ or '').strip())}")
+    if issubclass(kind, Operator):
+        out.print(f"reads   {', '.join(kind.reads.names)}")
+        out.print(f"writes  {', '.join(kind.writes.names)}")
+    table = Table("field", "type", "default", "meaning", box=None, padding=(0, 2, 0, 0))
+    for field_name, field in kind.model_fields.items():
+        default = "required" if field.is_required() else repr(field.default)
+        kind_name = getattr(field.annotation, "__name__", str(field.annotation))
+        table.add_row(field_name, kind_name, escape(default), escape(field.description or ""))
+    if kind.model_fields:
+        out.print(table)
