@@ -226,9 +226,18 @@ def _iterator(stream: BinaryIO, *, decode: bool) -> ArchiveIterator:
     )
 
 
+def _is_archive(uri: str) -> bool:
+    with open_input(uri) as stream:
+        magic = stream.read(5)
+        mark = next((mark for mark in _RECORD_STARTS if magic.startswith(mark)), None)
+        return mark is not None and _starts_record(stream, 0, mark)
+
+
 def _records(uri: str, *, decode: bool = False) -> Iterator[tuple[int, WarcRecord | Skipped]]:
     """Every readable record with its position; a corrupt stretch yields one Skipped."""
-    start: int | None = 0
+    start: int | None = 0 if _is_archive(uri) else _next_start(uri, 1)
+    if start != 0:
+        yield 0, Skipped("no WARC record at the start of the file")
     while start is not None:
         last = start - 1
         with open_input(uri) as stream:

@@ -25,7 +25,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from pipelines.plan import Plan
-from pipelines.tasks import Task, Worker
+from pipelines.tasks import Task, Worker, described
 from schemas.errors import InputError, OmniloomError, OperatorFailed, WorkerLost
 
 Done = tuple[Task, Any]
@@ -114,7 +114,10 @@ class LocalBackend(Backend):
         if self.workers == 0:
             worker = Worker(self.plan)
             for task in tasks:
-                yield task, task.run(worker)
+                result = run_guarded(task, worker)
+                if isinstance(result, Exception):
+                    raise result
+                yield task, result
             return
         source = iter(tasks)
         again: deque[Task] = deque()
@@ -224,7 +227,7 @@ def run_guarded(task: Task, worker: Worker) -> Any:
     except OmniloomError as error:
         return error
     except Exception as error:  # noqa: BLE001  # handed to the driver, which raises it
-        return OperatorFailed(f"{task.key}: {type(error).__name__}: {error}")
+        return OperatorFailed(f"{task.key}: {described(error)}")
 
 
 def _follow_parent() -> None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from operators.rules import Comparison, Level, parse
 from operators.sources import SOURCES
 from pipelines.render import document_html
-from pipelines.store import ERRORS, InputRecord, Store, UnitRecord
+from pipelines.store import ERRORS, InputRecord, RuleRecord, StageRecord, Store, UnitRecord
 from pipelines.summary import Summary, read_records, unit_refs
 from schemas.errors import CorpusError, did_you_mean
 from schemas.tables import DOCUMENTS
@@ -172,12 +172,12 @@ class Corpus:
         """One row a stage's errors and a rule, in order: asked, dropped, first to drop, left."""
         left, rows = self.summary.documents, []
         for stage in self.stages:
-            failed = self.summary.stages[stage["name"]].failed if self.summary.stages else 0
+            failed = self.summary.stages.get(stage["name"], StageRecord("")).failed
             left -= failed
             if failed:
                 rows.append((stage["name"], "error", "", left + failed, failed, failed, left))
             for rule in (r for r in self.rules if r["stage"] == stage["name"]):
-                counts = self.summary.rules[rule["name"]]
+                counts = self.summary.rules.get(rule["name"], RuleRecord())
                 if rule["table"] == "documents":
                     left -= counts.first
                 side = "keep" if rule["keeps"] else "drop"

@@ -176,7 +176,7 @@ class _Planner:
                 wrong = next((key for key in spec if key not in SOURCES), "")
                 fix = f"name one of {', '.join(sorted(SOURCES))}, e.g. {{warc: pages/*.warc.gz}}"
                 hint = did_you_mean(wrong, SOURCES) if wrong and not kinds else fix
-                self.add(path, "an input names exactly one source", hint, wrong or None)
+                self.add(path, "an input names exactly one source", hint, wrong or " + ".join(spec))
                 continue
             for found in self._source_inputs(spec, kinds[0], path):
                 if found.uri not in seen:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -112,7 +113,14 @@ def _failed(stage: Stage, doing: str, error: Exception) -> OmniloomError:
     if isinstance(error, OmniloomError):
         return error
     place = f"stage '{stage.name}' ({stage.operator.name})"
-    return OperatorFailed(f"{place} failed in {doing}: {type(error).__name__}: {error}")
+    return OperatorFailed(f"{place} failed in {doing}: {described(error)}")
+
+
+def described(error: Exception) -> str:
+    """Class, message and innermost place of an exception, for one that crosses processes."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 # --- Index --------------------------------------------------------------------------------------

@@ -72,7 +72,9 @@ class Job(_Strict):
     pipeline: str = Field(description="name of the recipe")
     store: str = Field(description="where measures are kept: a folder or s3://bucket/prefix")
     on: Execution = Field(default_factory=Execution, description="where it runs")
-    inputs: list[dict[str, Any]] = Field(min_length=1, description="what is read")
+    inputs: list[dict[str, Any]] = Field(
+        min_length=1, description="what is read, e.g. [{warc: pages/*.warc.gz}]"
+    )
     stages: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="parameters of the recipe's stages, by stage name"
     )

@@ -1,0 +1,938 @@
+"""The report on a corpus: one HTML file that needs no network and no script.
+
+    write_report(open_corpus("build/demo"), "build/demo/report.html")
+
+Counts come from the summary and hold for the whole corpus. What needs the documents themselves
+(distributions, examples) is read from at most `MAX_UNITS` units, so that the report of a huge
+corpus costs as much as that of a small one; the report says so where it did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, chain, zip_longest
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from operators.files import Files
+from operators.rules import parse
+from pipelines.corpus import Corpus, Document
+from pipelines.render import badge, counted, document_html, escaped, number, style
+from pipelines.store import ERRORS, UnitRecord
+from pipelines.summary import code_version, read_records, unit_refs
+from schemas.columns import COLUMNS
+
+MAX_UNITS = 50
+EXAMPLES = 6
+_EXAMPLE_NODES = 40
+_TOP = 12
+_MESSAGES = 5
+_BINS = 28
+_POSITIONS = ("source_offset", "source_record")
+_FIRST_CHARTS = (
+    "word_count",
+    "image_count",
+    "char_count",
+    "mean_word_length",
+    "lang_score",
+    "payload_bytes",
+)
+
+
+def report_html(corpus: Corpus) -> str:
+    """The whole report as one HTML page; the same corpus gives the same page."""
+    sample = _Sample(corpus)
+    sections = (
+        _headline(corpus, sample),
+        _section("funnel", "Funnel", _funnel(corpus)),
+        _section("mix", "Languages and domains", _mix(sample)),
+        _section("measures", "Measures", _measures(sample)),
+        _section("trouble", "Skipped and failed", _trouble(corpus, sample)),
+        _section("cost", "Cost by stage", _cost(corpus)),
+        _section("documents", "Documents", _examples(sample)),
+        _section("rules", "Rules", _rules(corpus)),
+        _footer(corpus),
+    )
+    title = f"Corpus report: {escaped(corpus.job)}"
+    return _PAGE.format(
+        title=title, style=style(), css=_CSS, body="\n".join(part for part in sections if part)
+    )
+
+
+def write_report(corpus: Corpus, path: str) -> str:
+    """Write the report to `path`, a local file or an s3:// address, and return that."""
+    folder, separator, name = path.rpartition("/")
+    files = Files(folder or ("/" if separator else "."))
+    files.write(name, report_html(corpus).encode())
+    return path
+
+
+# --- Sample -------------------------------------------------------------------------------------
+
+
+class _Sample(Corpus):
+    """Some units of a corpus, spread evenly over it."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        super().__init__(corpus.store, corpus.reference)
+        self.whole = corpus.summary
+
+    @cached_property
+    def records(self) -> list[UnitRecord]:
+        """Records of the sampled units, in corpus order."""
+        done = set(self.store.names(self.reference["verdicts"]))
+        units = [ref.unit for ref in unit_refs(self._inputs) if ref.unit in done]
+        return read_records(self.store, self.reference["verdicts"], _spread(units, MAX_UNITS))
+
+    @property
+    def note(self) -> str:
+        """A sentence that says what was sampled; empty when everything was read."""
+        if len(self.records) >= self.whole.units:
+            return ""
+        rows = sum(record.rows for record in self.records)
+        return (
+            f"Drawn from {rows:,} documents in {len(self.records)} of {self.whole.units:,} units, "
+            "spread evenly over the corpus."
+        )
+
+    @cached_property
+    def measures(self) -> list[str]:
+        """Numeric columns that describe documents, the most telling first."""
+        found = [name for name in self.columns if _numeric(name) and name not in _POSITIONS]
+        first = [name for name in _FIRST_CHARTS if name in found]
+        return [*first, *(name for name in found if name not in first)]
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """One row a sampled document: its numeric columns, language, domain and fate."""
+        names = [name for name in ("doc_id", "domain", "lang") if name in self.columns]
+        return self.documents(*names, *self.measures)
+
+    def at(self, positions: Iterable[int]) -> list[Document]:
+        """The documents at these rows of `frame`."""
+        ends = list(accumulate(record.rows for record in self.records))
+        found: list[Document] = []
+        for position in positions:
+            index = next(i for i, end in enumerate(ends) if position < end)
+            record = self.records[index]
+            found.extend(self._documents(record, [position - ends[index] + record.rows]))
+        return found
+
+    def errors(self) -> dict[str, Counter[str]]:
+        """How often each error message was seen, by stage."""
+        seen: dict[str, Counter[str]] = {}
+        for record in self.records:
+            for stage in self.stages:
+                entry = record.stages[stage["name"]]
+                if entry.failed:
+                    table = self.store.read(f"{stage['folder']}/{entry.file}.parquet", [ERRORS])
+                    messages = (f"{e['type']}: {e['message']}" for e in _present(table[ERRORS]))
+                    seen.setdefault(stage["name"], Counter()).update(messages)
+        return seen
+
+
+def _present(values: pa.ChunkedArray) -> list[dict[str, str]]:
+    return [value for value in values.to_pylist() if value is not None]
+
+
+def _spread(units: list[str], most: int) -> list[str]:
+    if len(units) <= most:
+        return units
+    return [units[index * len(units) // most] for index in range(most)]
+
+
+def _numeric(name: str) -> bool:
+    found = COLUMNS[name]
+    kind = found.type
+    return found.level == "document" and (pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+# --- Headline -----------------------------------------------------------------------------------
+
+
+def _headline(corpus: Corpus, sample: _Sample) -> str:
+    summary = corpus.summary
+    kept = sample.frame.filter("kept") if len(sample.frame) else sample.frame
+    figures = [
+        ("pages in", f"{summary.documents:,}"),
+        ("kept", f"{summary.kept:,}"),
+        ("share kept", _percent(summary.kept, summary.documents)),
+        ("words kept", _total(kept, "word_count", sample)),
+        ("images in kept documents", _total(kept, "image_count", sample)),
+        ("image files in the inputs", f"{summary.images:,}"),
+        ("failed rows", f"{summary.failed:,}"),
+    ]
+    tiles = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures)
+    made = (
+        f"Recipe {escaped(corpus.reference['recipe'])} · {counted(summary.inputs, 'input')} · "
+        f"{counted(summary.units, 'unit')}"
+    )
+    return (
+        f'<header><p class="ol-kind">Corpus report</p><h1>{escaped(corpus.job)}</h1>'
+        f'<p class="ol-note">{made}</p><p class="ol-lead">{_lead(corpus)}</p></header>'
+        f'<dl class="ol-tiles">{tiles}</dl>'
+    )
+
+
+def _lead(corpus: Corpus) -> str:
+    summary = corpus.summary
+    firsts = {
+        rule["name"]: summary.rules[rule["name"]].first
+        for rule in corpus.rules
+        if rule["table"] == "documents" and rule["name"] in summary.rules
+    }
+    share = _percent(summary.kept, summary.documents)
+    text = f"Of {counted(summary.documents, 'page')}, {summary.kept:,} stay ({share})."
+    if any(firsts.values()):
+        name = max(firsts, key=lambda rule: firsts[rule])
+        most = counted(firsts[name], "document")
+        text += (
+            f" The rule <b>{escaped(name)}</b> dropped the most: {most} that no rule before it "
+            "had dropped."
+        )
+    return text
+
+
+def _total(kept: pl.DataFrame, name: str, sample: _Sample) -> str:
+    """The sum over all kept documents, estimated where only a sample was read."""
+    if name not in kept.columns or not len(kept):
+        return "–" if name not in sample.columns else "0"
+    total = kept[name].sum()
+    if not sample.note:
+        return f"{total:,}"
+    return f"≈ {round(total * sample.whole.kept / len(kept)):,}"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "–"
+
+
+def _section(name: str, title: str, body: str) -> str:
+    return f'<section id="{name}"><h2>{title}</h2>\n{body}\n</section>' if body else ""
+
+
+def _note(text: str) -> str:
+    return f'<p class="ol-note">{text}</p>' if text else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[int] = ()) -> str:
+    """A table of ready HTML cells; the columns numbered in `numeric` are set right."""
+
+    def cells(tag: str, values: Sequence[str]) -> str:
+        marks = (' class="ol-num"' if i in numeric else "" for i in range(len(values)))
+        pairs = zip(marks, values, strict=True)
+        return "".join(f"<{tag}{mark}>{value}</{tag}>" for mark, value in pairs)
+
+    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    return (
+        f'<div class="ol-wide"><table class="ol-grid"><thead><tr>{cells("th", head)}</tr></thead>'
+        f"<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+# --- Funnel -------------------------------------------------------------------------------------
+
+_ROW = 50
+_LEGEND = (
+    '<p class="ol-legend"><span class="ol-swatch ol-fill-kept"></span> {kept} '
+    '<span class="ol-swatch ol-fill-dropped"></span> {dropped}</p>'
+)
+
+
+def _funnel(corpus: Corpus) -> str:
+    if not corpus.summary.documents:
+        return _note("The inputs hold no pages.")
+    rows = corpus.funnel().to_dicts()
+    tables = {rule["name"]: rule["table"] for rule in corpus.rules}
+    total = corpus.summary.documents
+    telling = [row for row in rows if row["dropped"]]
+    nodes = [row for row in telling if tables.get(row["rule"]) == "nodes"]
+    documents = [row for row in telling if row not in nodes]
+    silent = [row for row in rows if not row["dropped"]]
+    legend = _LEGEND.format(kept="still there", dropped="dropped here first")
+    return "\n".join(
+        [
+            f"<figure>{legend}{_funnel_chart(documents, total, corpus.summary.kept)}</figure>",
+            _node_rules(nodes),
+            _silent(silent),
+        ]
+    )
+
+
+def _funnel_chart(rows: list[dict[str, Any]], total: int, kept: int) -> str:
+    bars = [_bar_row(0, "pages in", "", f"{total:,}", "", (100.0, 0.0))]
+    for index, row in enumerate(rows, start=1):
+        counts = f"asked {row['asked']:,} · dropped {row['dropped']:,} · first {row['first']:,}"
+        widths = (_share(row["left"], total), _share(row["first"], total))
+        name, text = _rule_label(row)
+        left = f"{row['left']:,} left"
+        bars.append(_bar_row(index, name, text, left, counts, widths))
+    share = f"{_percent(kept, total)} of all pages"
+    bars.append(_bar_row(len(rows) + 1, "kept", "", f"{kept:,}", share, (_share(kept, total), 0)))
+    title = f"Funnel: {total:,} pages in, {kept:,} kept"
+    return _rows_chart("funnel-title", title, bars, _ROW)
+
+
+def _rule_label(row: dict[str, Any]) -> tuple[str, str]:
+    if row["rule"] == "error":
+        return f"error in stage {row['stage']}", "pages that the stage could not process"
+    return row["rule"], row["condition"]
+
+
+def _share(part: float, whole: float) -> float:
+    return 100 * part / whole if whole else 0.0
+
+
+def _bar_row(
+    index: int, name: str, text: str, value: str, counts: str, widths: tuple[float, float]
+) -> str:
+    """A line of text, a bar in two parts, and a line of small text, at the row's height."""
+    top = index * _ROW
+    first, second = widths
+    small = f'<text class="ol-small ol-roomy" x="0" y="{top + 40}">{escaped(text, 110)}</text>'
+    figures = f'<text class="ol-small ol-end" x="100%" y="{top + 40}">{escaped(counts)}</text>'
+    return (
+        f'<text class="ol-name" x="0" y="{top + 14}">{escaped(name, 48)}</text>'
+        f'<text class="ol-value ol-end" x="100%" y="{top + 14}">{escaped(value)}</text>'
+        f'<rect class="ol-fill-back" x="0" y="{top + 19}" width="100%" height="8"/>'
+        f"{_part('kept', 0, first, top + 19)}{_part('dropped', first, second, top + 19)}"
+        f"{small if text else ''}{figures if counts else ''}"
+    )
+
+
+def _part(name: str, start: float, width: float, top: int) -> str:
+    if not width:
+        return ""
+    return (
+        f'<rect class="ol-fill-{name}" x="{start:.2f}%" y="{top}" '
+        f'width="{max(width, 0.3):.2f}%" height="8"/>'
+    )
+
+
+def _rows_chart(name: str, title: str, rows: list[str], height: int) -> str:
+    """A chart whose width is that of the page and whose text keeps its size."""
+    body = "\n".join(rows)
+    return (
+        f'<svg class="ol-rows" width="100%" height="{len(rows) * height}" role="group" '
+        f'aria-labelledby="{name}"><title id="{name}">{title}</title>\n{body}\n</svg>'
+    )
+
+
+def _node_rules(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    bars = []
+    for index, row in enumerate(rows):
+        stay = row["asked"] - row["dropped"]
+        widths = (_share(stay, row["asked"]), _share(row["dropped"], row["asked"]))
+        counts = f"asked {row['asked']:,} · dropped {row['dropped']:,} · first {row['first']:,}"
+        text = row["condition"].removeprefix("nodes, ")
+        bars.append(_bar_row(index, row["rule"], text, f"{stay:,} pass", counts, widths))
+    chart = _rows_chart("nodes-title", "Rules over nodes: how many nodes they drop", bars, _ROW)
+    return f"<h3>Inside documents: rules over text nodes</h3><figure>{chart}</figure>"
+
+
+def _silent(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    items = "".join(
+        f"<li><b>{escaped(row['rule'])}</b> <span>{escaped(row['condition'])}</span></li>"
+        for row in rows
+    )
+    return (
+        f'<details class="ol-silent"><summary>{counted(len(rows), "rule")} dropped nothing'
+        f"</summary><ul>{items}</ul></details>"
+    )
+
+
+# --- Languages and domains ----------------------------------------------------------------------
+
+
+def _mix(sample: _Sample) -> str:
+    charts = [
+        _shares(sample.frame, name, title)
+        for name, title in (("lang", "Languages"), ("domain", "Domains"))
+        if name in sample.frame.columns and len(sample.frame)
+    ]
+    if not charts:
+        return ""
+    legend = _LEGEND.format(kept="kept", dropped="dropped")
+    return f'{_note(sample.note)}{legend}<div class="ol-halves">{"".join(charts)}</div>'
+
+
+def _shares(frame: pl.DataFrame, name: str, title: str) -> str:
+    """Kept and dropped documents by the values of a column, the most frequent first."""
+    counts: list[tuple[str, int, int]] = (
+        frame.group_by(pl.col(name).fill_null("not known"))
+        .agg(kept=pl.col("kept").sum(), dropped=(~pl.col("kept")).sum())
+        .sort(pl.col("kept") + pl.col("dropped"), name, descending=[True, False])
+        .rows()
+    )
+    top = _TOP if len(counts) > _TOP + 1 else len(counts)
+    shown, rest = counts[:top], counts[top:]
+    if rest:
+        label = counted(len(rest), "other")
+        shown.append((label, sum(row[1] for row in rest), sum(row[2] for row in rest)))
+    most = max(kept + dropped for _, kept, dropped in shown)
+    rows = [_share_row(i, row, most) for i, row in enumerate(shown)]
+    chart = _rows_chart(f"{name}-title", f"{title}: documents kept and dropped", rows, 34)
+    return f"<figure><figcaption>{title}, in documents</figcaption>{chart}</figure>"
+
+
+def _share_row(index: int, row: tuple[str, int, int], most: int) -> str:
+    label, kept, dropped = row
+    top = index * 34
+    start = _share(kept, most)
+    return (
+        f'<text class="ol-name" x="0" y="{top + 13}">{escaped(label, 40)}</text>'
+        f'<text class="ol-small ol-end" x="100%" y="{top + 13}">'
+        f"{kept:,} kept · {dropped:,} dropped</text>"
+        f"{_part('kept', 0, start, top + 18)}"
+        f"{_part('dropped', start, _share(dropped, most), top + 18)}"
+    )
+
+
+# --- Histograms ---------------------------------------------------------------------------------
+
+_WIDTH, _HEIGHT = 360, 196
+_LEFT, _RIGHT, _TOP_EDGE, _BOTTOM = 42, 350, 22, 152
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Bins of equal width over a column's values or their decimal logarithms.
+
+    On a logarithmic scale zero has a bin of its own, left of the others.
+    """
+
+    low: float
+    step: float
+    bins: int
+    log: bool = False
+    zeros: bool = False
+
+    def index(self, name: str) -> pl.Expr:
+        """The bin of each value; values beyond the ends fall into the first or last bin."""
+        value = pl.col(name).cast(pl.Float64)
+        placed = ((value.log10() if self.log else value) - self.low) / self.step
+        index = (placed + 1e-9).floor().clip(0, self.bins - 1)
+        if self.zeros:
+            index = pl.when(value <= 0).then(0).otherwise(index + 1)
+        return index.cast(pl.Int64)
+
+    @property
+    def slots(self) -> int:
+        """How many bins are drawn."""
+        return self.bins + self.zeros
+
+    def edge(self, index: int) -> float:
+        """The value at which a bin starts."""
+        if self.zeros and index == 0:
+            return 0.0
+        at = self.low + (index - self.zeros) * self.step
+        return 10**at if self.log else at
+
+    def x(self, value: float) -> float | None:
+        """Where a value stands in the chart; None beyond its ends."""
+        if self.log and value <= 0:
+            return _LEFT if self.zeros and value == 0 else None
+        place = ((math.log10(value) if self.log else value) - self.low) / self.step + self.zeros
+        inside = -1e-9 <= place <= self.slots + 1e-9
+        return _LEFT + place / self.slots * (_RIGHT - _LEFT) if inside else None
+
+    def ticks(self) -> list[float]:
+        """Round values to label, few enough to be read."""
+        low, high = self.edge(int(self.zeros)), self.edge(self.slots)
+        if self.log:
+            return _log_ticks(low, high)
+        step = _nice((high - low) / 5)
+        start = math.ceil(low / step - 1e-9)
+        values = [(start + i) * step for i in range(12)]
+        return [round(value, 10) for value in values if value <= high + step * 1e-6]
+
+
+def _nice(width: float) -> float:
+    """The least of 1, 2, 5 times a power of ten that is not below `width`."""
+    power = 10.0 ** math.floor(math.log10(width))
+    return float(next(f * power for f in (1, 2, 5, 10) if f * power >= width * (1 - 1e-9)))
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    factors = (1,) if math.log10(high / low) > 3 else (1, 3)
+    ticks = [float(factor * 10.0**decade) for decade in decades for factor in factors]
+    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+
+
+def _scale(values: pl.Series) -> _Scale:
+    """Bins that fit the values: one a whole number where they are few, logarithmic for counts
+    that span magnitudes, and otherwise linear up to where almost all values lie.
+    """
+    least, most = float(values.min()), float(values.max())  # type: ignore[arg-type]  # numeric
+    whole = values.dtype.is_integer()
+    if whole and most - least <= _BINS:
+        return _Scale(least - 0.5, 1.0, max(round(most - least) + 1, 5))
+    positive = values.filter(values > 0)
+    middle = float(positive.median() or 1)  # type: ignore[arg-type]  # numeric
+    if whole and least >= 0 and most / middle > 8:
+        low = math.floor(math.log10(float(positive.min())) * 10) / 10  # type: ignore[arg-type]
+        span = math.log10(most) - low
+        # Below ten, finer bins than doublings would stand empty between whole numbers.
+        fine = (math.log10(2),) if low < 1 else (0.05, 0.1, 0.2)
+        step = next(width for width in (*fine, 0.5, 1, 2) if span / width <= _BINS)
+        bins = math.floor(span / step + 1e-9) + 1
+        return _Scale(low, step, bins, log=True, zeros=least == 0)
+    tail = float(values.quantile(0.995) or 0)
+    high = tail if most > 3 * tail > 0 else most
+    step = _nice((high - least) / _BINS) if high > least else max(abs(most), 1.0) / 10
+    low = math.floor(least / step + 1e-9) * step
+    return _Scale(low, step, max(math.ceil((high - low) / step - 1e-9), 5))
+
+
+def _measures(sample: _Sample) -> str:
+    if not len(sample.frame):
+        return ""
+    charts = {name: _histogram(sample, name) for name in sample.measures}
+    drawn = {name: chart for name, chart in charts.items() if chart}
+    if not drawn:
+        return ""
+    front = [chart for name, chart in drawn.items() if name in _FIRST_CHARTS]
+    rest = [chart for name, chart in drawn.items() if name not in _FIRST_CHARTS]
+    legend = _LEGEND.format(kept="kept", dropped="dropped")
+    threshold = '<p class="ol-note">Dashed lines mark the thresholds of rules.</p>'
+    more = (
+        f"<details><summary>{counted(len(rest), 'more measure')}</summary>"
+        f'<div class="ol-charts">{"".join(rest)}</div></details>'
+    )
+    return (
+        f"{_note(sample.note)}{legend}{threshold}"
+        f'<div class="ol-charts">{"".join(front)}</div>{more if rest else ""}'
+    )
+
+
+def _histogram(sample: _Sample, name: str) -> str:
+    """The figure of one column, kept documents stacked below dropped ones; '' without values."""
+    frame = sample.frame.filter(pl.col(name).is_not_null() & pl.col(name).is_finite())
+    if not len(frame):
+        return ""
+    medians, meaning = _medians(frame, name), COLUMNS[name].meaning.replace("`", "")
+    title = f"Histogram of {name} over {counted(len(frame), 'document')}: {medians}"
+    body = "\n".join(_histogram_parts(frame, name, _scale(frame[name]), sample.rules))
+    return (
+        f"<figure><figcaption><b>{name}</b> {escaped(meaning)}"
+        f'<span class="ol-note">{medians}</span></figcaption>'
+        f'<svg class="ol-hist" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-labelledby="h-{name}"><title id="h-{name}">{title}</title>\n{body}</svg></figure>'
+    )
+
+
+def _histogram_parts(
+    frame: pl.DataFrame, name: str, scale: _Scale, rules: list[dict[str, Any]]
+) -> Iterator[str]:
+    counts: dict[int, tuple[int, int]] = {
+        index: (kept, dropped)
+        for index, kept, dropped in frame.group_by(scale.index(name).alias("bin"))
+        .agg(kept=pl.col("kept").sum(), dropped=(~pl.col("kept")).sum())
+        .iter_rows()
+    }
+    most = max(sum(pair) for pair in counts.values())
+    unit = {"0..1": "0 to 1"}.get(COLUMNS[name].unit, COLUMNS[name].unit)
+    beyond = len(frame.filter(pl.col(name) > scale.edge(scale.slots) * (1 + 1e-9)))
+    label = f"{unit or name}{', logarithmic' if scale.log else ''}"
+    if beyond:
+        label += f" (last bar: with {beyond:,} beyond)"
+    yield from _grid(most)
+    for index in sorted(counts):
+        yield _column(scale, index, counts[index], unit, most)
+    yield from _thresholds(rules, name, scale)
+    yield from _ticks(scale)
+    middle = (_LEFT + _RIGHT) // 2
+    yield f'<text class="ol-axis ol-mid" x="{middle}" y="{_HEIGHT - 8}">{escaped(label)}</text>'
+    yield '<text class="ol-axis" x="4" y="11">documents</text>'
+
+
+def _medians(frame: pl.DataFrame, name: str) -> str:
+    parts = []
+    for kept, word in ((True, "kept"), (False, "dropped")):
+        values = frame.filter(pl.col("kept") == kept)[name]
+        if len(values):
+            parts.append(f"{number(_median(values))} {word} ({len(values):,})")
+    return "median " + ", ".join(parts)
+
+
+def _median(values: pl.Series) -> float | int:
+    middle = float(values.median())  # type: ignore[arg-type]  # numeric
+    return int(middle) if middle == int(middle) else middle
+
+
+def _grid(most: int) -> Iterator[str]:
+    step = max(_nice(most / 4), 1)
+    for index in range(int(most / step) + 1):
+        y = _y(index * step, most)
+        yield (
+            f'<line class="ol-rule" x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="ol-axis ol-end" x="{_LEFT - 5}" y="{y + 3.5:.1f}">{index * step:,.0f}'
+            "</text>"
+        )
+
+
+def _y(count: float, most: int) -> float:
+    return _BOTTOM - count / most * (_BOTTOM - _TOP_EDGE) * 0.96
+
+
+def _column(scale: _Scale, index: int, counts: tuple[int, int], unit: str, most: int) -> str:
+    """One bin's bar: kept below, dropped above it."""
+    width = (_RIGHT - _LEFT) / scale.slots
+    left, gap = _LEFT + index * width, min(1.0, width / 8)
+    kept, dropped = counts
+    middle, top = _y(kept, most), _y(kept + dropped, most)
+    start, end = number(_rounded(scale.edge(index))), number(_rounded(scale.edge(index + 1)))
+    place = "0" if scale.zeros and index == 0 else f"{start} to {end}"
+    box = f'x="{left + gap / 2:.1f}" width="{width - gap:.1f}"'
+    return (
+        f"<g><title>{place} {escaped(unit)}: {kept:,} kept, {dropped:,} dropped</title>"
+        f'<rect class="ol-fill-kept" {box} y="{middle:.1f}" height="{_BOTTOM - middle:.1f}"/>'
+        f'<rect class="ol-fill-dropped" {box} y="{top:.1f}" height="{middle - top:.1f}"/></g>'
+    )
+
+
+def _rounded(value: float) -> float | int:
+    short = float(f"{value:.4g}")
+    return int(short) if short == int(short) else short
+
+
+def _thresholds(rules: list[dict[str, Any]], name: str, scale: _Scale) -> Iterator[str]:
+    """A dashed line at each number that a rule compares the column with."""
+    for rule in rules:
+        if rule["table"] != "documents":
+            continue
+        for comparison in parse(rule["expression"]).comparisons:
+            limit = comparison.threshold
+            if comparison.column != name or type(limit) not in (int, float):
+                continue
+            x = scale.x(float(limit))
+            if x is not None:
+                tip = f"{rule['name']}: {comparison.operator} {number(limit)}"
+                yield (
+                    f'<g><title>{escaped(tip)}</title><line class="ol-limit" x1="{x:.1f}" '
+                    f'x2="{x:.1f}" y1="{_TOP_EDGE - 6}" y2="{_BOTTOM}"/></g>'
+                )
+
+
+def _ticks(scale: _Scale) -> Iterator[str]:
+    ticks = [(value, scale.x(value)) for value in scale.ticks()]
+    if scale.zeros:
+        ticks.insert(0, (0.0, _LEFT + (_RIGHT - _LEFT) / scale.slots / 2))
+    for value, x in ticks:
+        if x is not None:
+            yield (
+                f'<line class="ol-base" x1="{x:.1f}" x2="{x:.1f}" y1="{_BOTTOM}" '
+                f'y2="{_BOTTOM + 4}"/><text class="ol-axis ol-mid" x="{x:.1f}" '
+                f'y="{_BOTTOM + 16}">{_brief(value)}</text>'
+            )
+    yield f'<line class="ol-base" x1="{_LEFT}" x2="{_RIGHT}" y1="{_BOTTOM}" y2="{_BOTTOM}"/>'
+
+
+def _brief(value: float) -> str:
+    for size, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{sign}"
+    return f"{value:.4g}"
+
+
+# --- What went wrong, and what it cost ----------------------------------------------------------
+
+
+def _trouble(corpus: Corpus, sample: _Sample) -> str:
+    skipped = sorted(corpus.summary.skipped.items(), key=lambda item: (-item[1], item[0]))
+    rows = [(escaped(reason), f"{count:,}") for reason, count in skipped]
+    left = _table(("Reason", "Records"), rows, (1,)) if rows else _note("Nothing was skipped.")
+    return (
+        f'<div class="ol-halves"><div><h3>Records that indexing skipped</h3>{left}</div>'
+        f"<div><h3>Errors by stage</h3>{_errors(corpus, sample)}</div></div>"
+    )
+
+
+def _errors(corpus: Corpus, sample: _Sample) -> str:
+    failed = {name: stage.failed for name, stage in corpus.summary.stages.items() if stage.failed}
+    if not failed:
+        return _note("No document ended in an error.")
+    messages = sample.errors()
+    rows = []
+    for name, count in failed.items():
+        found = messages.get(name, Counter())
+        common = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_MESSAGES]
+        said = "".join(
+            f'<div class="ol-said">{escaped(text)} ({times:,})</div>' for text, times in common
+        )
+        rows.append((escaped(name), f"{count:,}", said))
+    return _table(("Stage", "Rows", "Messages"), rows, (1,)) + _note(sample.note)
+
+
+def _cost(corpus: Corpus) -> str:
+    stages = corpus.summary.stages
+    total = sum(stage.cpu_seconds for stage in stages.values())
+    rows = [
+        (
+            escaped(name),
+            f"{stage.computed:,}",
+            f"{stage.reused:,}",
+            f"{stage.cpu_seconds:,.2f}",
+            f"{1000 * stage.cpu_seconds / stage.computed:,.2f}" if stage.computed else "–",
+            _meter(stage.cpu_seconds, total),
+        )
+        for name, stage in stages.items()
+    ]
+    if not rows:
+        return ""
+    head = ("Stage", "Computed", "Reused", "CPU seconds", "ms a document", "Share of CPU time")
+    return _table(head, rows, (1, 2, 3, 4)) + _note(
+        "Rows computed when their unit was last judged; values that the store held were reused."
+    )
+
+
+def _meter(part: float, whole: float) -> str:
+    share = _share(part, whole)
+    return (
+        f'<span class="ol-share"><svg class="ol-meter" width="100%" height="10" role="img" '
+        f'aria-label="{share:.0f}%">'
+        f'<rect class="ol-fill-back" width="100%" height="10"/>'
+        f'<rect class="ol-fill-kept" width="{share:.1f}%" height="10"/></svg> {share:.0f}%</span>'
+    )
+
+
+# --- Documents ----------------------------------------------------------------------------------
+
+
+def _examples(sample: _Sample) -> str:
+    frame = sample.frame
+    if not len(frame):
+        return ""
+    by = "lang" if "lang" in frame.columns else "domain"
+    kept = sample.at(_chosen(frame, by, kept=True))
+    dropped = sample.at(_chosen(frame, "dropped_by", kept=False))
+    return (
+        _note("Chosen by the hash of their identity, in turn over languages and over rules.")
+        + _gallery("Kept", kept, opened=1)
+        + _gallery("Dropped", dropped, opened=1)
+    )
+
+
+def _chosen(frame: pl.DataFrame, by: str, *, kept: bool) -> list[int]:
+    """Rows of a few documents: in turn from each value of `by`, the most frequent first."""
+    rows = frame.with_row_index("row").filter(pl.col("kept") == kept)
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for doc_id, value, row in rows.select("doc_id", by, "row").iter_rows():
+        key = hashlib.blake2b(doc_id.encode(), digest_size=8).hexdigest()
+        groups.setdefault(value or "", []).append((key, row))
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    queues = (sorted(entries)[:EXAMPLES] for _, entries in ordered)
+    turns = chain.from_iterable(zip_longest(*queues))
+    return [entry[1] for entry in turns if entry is not None][:EXAMPLES]
+
+
+def _gallery(title: str, documents: list[Document], *, opened: int) -> str:
+    if not documents:
+        return ""
+    shown = "\n".join(_example(item, opened=i < opened) for i, item in enumerate(documents))
+    return f"<h3>{title}</h3>\n{shown}"
+
+
+def _example(document: Document, *, opened: bool) -> str:
+    title = escaped(document.values.get("title") or document.url, 120)
+    lang = document.values.get("lang")
+    tongue = f'<span class="ol-tongue">{escaped(lang)}</span>' if lang else ""
+    body = document_html(document, max_nodes=_EXAMPLE_NODES, styled=False)
+    return (
+        f'<details class="ol-example"{" open" if opened else ""}><summary>'
+        f'{badge(document)} <bdi class="ol-label">{title}</bdi> {tongue}</summary>'
+        f"\n{body}</details>"
+    )
+
+
+# --- Rules and footer ---------------------------------------------------------------------------
+
+
+def _rules(corpus: Corpus) -> str:
+    rows = []
+    for rule in corpus.rules:
+        side = "keep" if rule["keeps"] else "drop"
+        counts = corpus.summary.rules.get(rule["name"])
+        figures = (counts.asked, counts.dropped, counts.first) if counts else (0, 0, 0)
+        rows.append(
+            (
+                f"<b>{escaped(rule['name'])}</b>",
+                escaped(rule["table"]),
+                f"<code>{side}: {escaped(rule['expression'])}</code>",
+                escaped(rule["stage"]),
+                escaped(rule["origin"]),
+                *(f"{figure:,}" for figure in figures),
+            )
+        )
+    if not rows:
+        return _note("The job has no rules: every document stays that no stage failed on.")
+    head = ("Rule", "Judges", "Condition", "After stage", "From", "Asked", "Dropped", "First")
+    return _table(head, rows, (5, 6, 7)) + _note(
+        "First: dropped by this rule and by none before it. Rules over nodes count nodes."
+    )
+
+
+def _footer(corpus: Corpus) -> str:
+    rows = [
+        (
+            escaped(stage["name"]),
+            f"{escaped(stage['operator'])} {escaped(stage['version'])}",
+            _pairs(stage["config"]),
+            _pairs(stage["provenance"]),
+        )
+        for stage in corpus.stages
+    ]
+    head = ("Stage", "Operator and version", "Configuration", "Libraries and models")
+    contents = corpus.summary.contents
+    what = f" · contents {escaped(contents)}" if contents else ""
+    return (
+        f'<footer id="provenance"><h2>Provenance</h2>\n{_table(head, rows)}'
+        f'<p class="ol-note">Report by omniloom {escaped(code_version())} · '
+        f"job {escaped(corpus.job)} · recipe {escaped(corpus.reference['recipe'])}{what}</p>"
+        "</footer>"
+    )
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    """Names with values, one a line; a long digest is cut, and whole in its tooltip."""
+    lines = []
+    for name, value in values.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        digest = len(text) >= 40 and all(sign in "0123456789abcdef" for sign in text)
+        shown = f"{text[:12]}…" if digest else text
+        tip = f' title="{escaped(text)}"' if digest else ""
+        lines.append(f"<div{tip}>{escaped(name)} {escaped(shown)}</div>")
+    return "".join(lines) or "–"
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+{style}
+<style>{css}</style>
+</head>
+<body class="ol-page">
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+_CSS = """
+.ol-page { --ol-bar-kept: #2f7272; --ol-bar-dropped: #d39a7b; --ol-bar-back: #eceff2;
+  margin: 0; color: var(--ol-ink); background: var(--ol-paper);
+  font: 15px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif; }
+@media (prefers-color-scheme: dark) {
+  .ol-page { --ol-bar-kept: #5fa8a4; --ol-bar-dropped: #b9775a; --ol-bar-back: #262d35; } }
+.ol-page main { max-width: 66rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
+.ol-page h1, .ol-page h2, .ol-lead, .ol-tiles dd {
+  font-family: "Source Serif 4", "Iowan Old Style", Charter, Georgia, "Noto Serif", serif; }
+.ol-page h1 { font-size: 2.5rem; line-height: 1.15; margin: 0; font-weight: 600;
+  overflow-wrap: anywhere; }
+.ol-page h2 { font-size: 1.5rem; line-height: 1.25; font-weight: 600; margin: 3.25rem 0 1rem;
+  padding-top: 0.8rem; border-top: 1px solid var(--ol-line); }
+.ol-page h3 { font-size: 1rem; font-weight: 600; margin: 1.5rem 0 0.6rem; }
+.ol-kind { margin: 0 0 0.25rem; color: var(--ol-soft); font-size: 0.8rem; font-weight: 600;
+  letter-spacing: 0.08em; text-transform: uppercase; }
+.ol-page p.ol-note { color: var(--ol-soft); font-size: 0.85rem; margin: 0.35rem 0 0.75rem; }
+.ol-page p.ol-lead { font-size: 1.2rem; line-height: 1.5; margin: 1.25rem 0; max-width: 44rem; }
+.ol-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr));
+  margin: 1.5rem 0 0; border-top: 2px solid var(--ol-ink); }
+.ol-tiles div { display: flex; flex-direction: column-reverse; justify-content: flex-end;
+  padding: 0.7rem 1rem 0.7rem 0; }
+.ol-tiles dt { color: var(--ol-soft); font-size: 0.8rem; line-height: 1.3; }
+.ol-tiles dd { margin: 0; font-size: 1.8rem; line-height: 1.25; white-space: nowrap;
+  font-variant-numeric: lining-nums; }
+.ol-page figure { margin: 0; }
+.ol-page figcaption { font-size: 0.9rem; font-weight: 600; margin: 0 0 0.5rem; }
+.ol-charts figcaption { font-weight: 400; color: var(--ol-soft); font-size: 0.82rem;
+  line-height: 1.4; min-height: 3.4rem; }
+.ol-charts figcaption b { color: var(--ol-ink); font-size: 0.9rem; }
+.ol-charts figcaption .ol-note { display: block; }
+.ol-legend { font-size: 0.82rem; color: var(--ol-soft); margin: 0.25rem 0 0.9rem; }
+.ol-swatch { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; }
+.ol-legend .ol-swatch:not(:first-child) { margin-inline-start: 1rem; }
+.ol-swatch.ol-fill-kept { background: var(--ol-bar-kept); }
+.ol-swatch.ol-fill-dropped { background: var(--ol-bar-dropped); }
+.ol-fill-kept { fill: var(--ol-bar-kept); }
+.ol-fill-dropped { fill: var(--ol-bar-dropped); }
+.ol-fill-back { fill: var(--ol-bar-back); }
+.ol-page svg { display: block; overflow: visible; font-variant-numeric: tabular-nums; }
+.ol-hist { width: 100%; height: auto; }
+.ol-page svg text { fill: var(--ol-soft); }
+.ol-page svg .ol-name { font-size: 13px; font-weight: 600; fill: var(--ol-ink); }
+.ol-page svg .ol-value { font-size: 13px; fill: var(--ol-ink); }
+.ol-small { font-size: 11.5px; }
+.ol-axis { font-size: 10px; }
+.ol-end { text-anchor: end; }
+.ol-mid { text-anchor: middle; }
+.ol-rule { stroke: var(--ol-line); stroke-width: 0.6; }
+.ol-base { stroke: var(--ol-soft); stroke-width: 0.8; }
+.ol-limit { stroke: var(--ol-bad); stroke-width: 1.2; stroke-dasharray: 4 3; }
+.ol-halves { display: grid; gap: 1.5rem 3rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+.ol-halves h3 { margin-top: 0; }
+.ol-charts { display: grid; gap: 2rem 2.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
+.ol-page section > details { margin-top: 1.25rem; }
+.ol-page summary { cursor: pointer; }
+.ol-page section > details > summary { color: var(--ol-link); }
+.ol-page details > .ol-charts { margin-top: 1.25rem; }
+.ol-silent { font-size: 0.85rem; }
+.ol-silent ul { columns: 22rem; column-gap: 2rem; padding-inline-start: 1.1rem; margin: 0.6rem 0; }
+.ol-silent span { color: var(--ol-soft); overflow-wrap: anywhere; }
+.ol-wide { overflow-x: auto; }
+.ol-grid { border-collapse: collapse; width: 100%; font-size: 0.85rem; line-height: 1.45;
+  font-variant-numeric: tabular-nums; }
+.ol-grid th { text-align: start; font-weight: 600; color: var(--ol-soft); white-space: nowrap;
+  border-bottom: 1px solid var(--ol-soft); padding: 0.35rem 1.25rem 0.35rem 0; }
+.ol-grid td { border-bottom: 1px solid var(--ol-line); padding: 0.35rem 1.25rem 0.35rem 0;
+  vertical-align: top; }
+.ol-grid td:first-child { white-space: nowrap; }
+.ol-grid td:last-child, .ol-grid th:last-child { padding-inline-end: 0; }
+.ol-grid td b { font-weight: 600; }
+.ol-grid code, .ol-said { display: block; min-width: 15rem; overflow-wrap: anywhere; }
+.ol-grid code { font: 0.92em/1.45 ui-monospace, "SFMono-Regular", Menlo, Consolas, monospace; }
+.ol-grid .ol-num { text-align: end; white-space: nowrap; }
+.ol-share { display: flex; align-items: center; gap: 0.5rem; white-space: nowrap; }
+.ol-share .ol-meter { width: 7rem; }
+.ol-page .ol-example { margin: 0; border-bottom: 1px solid var(--ol-line); }
+.ol-page .ol-example > summary { padding: 0.5rem 0; color: inherit; overflow-wrap: anywhere; }
+.ol-example .ol-body { max-height: 46rem; overflow-y: auto; }
+.ol-label { margin-inline: 0.3rem; }
+.ol-tongue { color: var(--ol-soft); font-size: 0.82rem; }
+@media (max-width: 40rem) {
+  .ol-page main { padding: 1.5rem 1rem 3rem; }
+  .ol-page h1 { font-size: 2rem; }
+  .ol-tiles { grid-template-columns: repeat(2, 1fr); }
+  .ol-tiles dd { font-size: 1.5rem; }
+  .ol-roomy { display: none; }
+  .ol-charts figcaption { min-height: 0; } }
+@media print {
+  .ol-page main { max-width: none; padding: 0; }
+  .ol-example .ol-body { max-height: none; }
+  .ol-page figure, .ol-grid tr { break-inside: avoid; }
+  .ol-page h2, .ol-page h3 { break-after: avoid; } }
+"""

@@ -1,0 +1,27 @@
+"""Shared fixtures: small jobs over bundled pages, and real servers on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import RAY_ENVIRONMENT, SeaweedServer, set_environment, start_ray_head
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A Ray head of its own: (cluster address, dashboard address)."""
+    with set_environment(RAY_ENVIRONMENT), start_ray_head(tmp_path_factory.mktemp("ray")) as head:
+        yield head
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    """A real S3 server; the AWS variables point at it while it runs."""
+    with SeaweedServer(tmp_path_factory.mktemp("s3")) as server, set_environment(server.variables):
+        server.create_bucket("corpus")
+        yield server

@@ -1,0 +1,169 @@
+"""Hypothesis strategies: tables of any operator's `reads`, node lists, and pages as bytes.
+
+Tables come in several chunks that are slices of one buffer, with nulls wherever a column allows
+them and text from all of Unicode, because that is where Arrow code breaks.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from schemas.columns import NODE_KINDS
+
+_ODD = (
+    "",
+    " ",
+    "\n",
+    "plain words of text",
+    "今天天气很好，我们去公园。",
+    "日本語のテキスト、カタカナ。",
+    "한국어 문장입니다",
+    "ภาษาไทยไม่มีช่องว่าง",
+    "مرحبا بالعالم",
+    "שלום \u202eעולם\u202c",
+    "👩‍👩‍👧‍👦 👍🏽 🇩🇪",
+    "𠀀𠀁 𝔘𝔫𝔦",
+    "e\u0301\u0327 a\u200bb\u00a0c\ufeff",
+    "tab\tand\x00nul\x1b[0m\x7f\x85",
+    "line\nline\nline",
+    "one\r\ntwo\u2028three",
+    "... … # • - *",
+    "word " * 30,
+)
+_PAGES = (
+    b"",
+    b"<html></html>",
+    b"<p>No head, no body, one short paragraph.",
+    b"<html><body>" + b"<div>" * 300 + b"deep" + b"</div>" * 300,
+    "<meta charset=gb2312><title>标题</title><p>今天天气很好。</p>".encode("gb18030"),
+    "<meta charset='windows-1251'><p>Сегодня хорошая погода.</p>".encode("cp1251"),
+    "\ufeff<html><body><p>Text after a mark</p></body></html>".encode(),
+    "<html><body><p>wide</p></body></html>".encode("utf-16"),
+    b"%PDF-1.7\x00\x01\xff\xfe\xfa",
+    b"\xff\xfe\x00",
+    b"<img src='data:,x'><img src='http://[bad/'><img>",
+    b"<!DOCTYPE html><!--" + b"-" * 50,
+    bytes(range(256)),
+)
+_URLS = (
+    "http://example.org/",
+    "https://example.org/a/b.html?q=1#top",
+    "file:///pages/one.html",
+    "http://例え.jp/ページ",
+    "http://[::1/broken",
+    "not an address",
+    "",
+)
+_CHARSETS = ("utf-8", "UTF-8", "gb2312", "windows-1251", "iso-8859-1", "utf-16", "no-such-set", "")
+
+
+def texts(max_size: int = 20) -> SearchStrategy[str]:
+    """Any text that can be encoded: odd samples, and random characters without surrogates."""
+    anything = st.text(st.characters(codec="utf-8"), max_size=max_size)
+    return st.sampled_from(_ODD) | anything
+
+
+@st.composite
+def nodes(draw: DrawFn, max_size: int = 5) -> list[dict[str, Any]]:
+    """A `nodes` value: images have an address and no text, all others text and no address."""
+    kinds = draw(st.lists(st.sampled_from(NODE_KINDS), max_size=max_size))
+    return [_node(draw, kind, index) for index, kind in enumerate(kinds)]
+
+
+def _node(draw: DrawFn, kind: str, index: int) -> dict[str, Any]:
+    is_image = kind == "image"
+    extra = st.none() | texts(8)
+    return {
+        "kind": kind,
+        "text": None if is_image else draw(texts()),
+        "image_url": draw(st.sampled_from(_URLS)) if is_image else None,
+        "alt": draw(extra) if is_image else None,
+        "title": draw(extra) if is_image else None,
+        "link": None,
+        "level": draw(st.integers(1, 6)) if kind == "heading" else None,
+        "dom_index": index,
+    }
+
+
+@st.composite
+def pages(draw: DrawFn) -> bytes:
+    """A page's bytes: small pages with text, images, lists and tables, or junk."""
+    if draw(st.booleans()):
+        return draw(st.sampled_from(_PAGES) | st.binary(max_size=60))
+    blocks = draw(st.lists(st.sampled_from(("p", "h2", "li", "td", "pre", "img")), max_size=5))
+    body = "".join(_block(tag, draw(texts())) for tag in blocks)
+    page = f"<html><head><title>{draw(texts(8))}</title></head><body>{body}</body></html>"
+    encoded = page.encode(draw(st.sampled_from(("utf-8", "utf-16", "gb18030"))))
+    return encoded[: draw(st.integers(0, len(encoded)))] if draw(st.booleans()) else encoded
+
+
+def _block(tag: str, text: str) -> str:
+    match tag:
+        case "img":
+            return f'<p>before <img src="/{len(text)}.png" alt="{text}"> after</p>'
+        case "li":
+            return f"<ul><li>{text}</li><li>{text}</li></ul>"
+        case "td":
+            return f"<table><tr><td>{text}</td><td>{text}</td></tr></table>"
+        case _:
+            return f"<{tag}>{text} with a few more words of ordinary text.</{tag}>"
+
+
+def values(field: pa.Field) -> SearchStrategy[Any]:
+    """Values of one column, nulls among them where the column is nullable."""
+    by_name: dict[str, SearchStrategy[Any]] = {
+        "nodes": nodes(),
+        "html": pages(),
+        "url": st.sampled_from(_URLS) | texts(),
+        "http_charset": st.sampled_from(_CHARSETS) | texts(8),
+    }
+    found = by_name.get(field.name)
+    if found is None:
+        found = _by_type(field.type)
+    return st.none() | found if field.nullable else found
+
+
+def _by_type(kind: pa.DataType) -> SearchStrategy[Any]:
+    if pa.types.is_string(kind):
+        return texts()
+    if pa.types.is_boolean(kind):
+        return st.booleans()
+    if pa.types.is_integer(kind):
+        return st.integers(-(2 ** (kind.bit_width - 1)), 2 ** (kind.bit_width - 1) - 1)
+    if pa.types.is_floating(kind):
+        return st.floats(width=kind.bit_width, allow_nan=False)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return st.binary(max_size=20)
+    if pa.types.is_timestamp(kind):
+        return st.integers(0, 2**31).map(lambda second: datetime.fromtimestamp(second, UTC))
+    if pa.types.is_list(kind):
+        return st.lists(_by_type(kind.value_type), max_size=4)
+    raise TypeError(f"no strategy for {kind}")
+
+
+@st.composite
+def tables(draw: DrawFn, schema: pa.Schema, max_rows: int = 5) -> pa.Table:
+    """A table of `schema` with few rows in several chunks, empty chunks among them."""
+    count = draw(st.integers(0, max_rows))
+    columns = [
+        pa.array(draw(st.lists(values(field), min_size=count, max_size=count)), field.type)
+        for field in schema
+    ]
+    whole = pa.Table.from_arrays(columns, schema=schema)
+    return pa.concat_tables(split(whole, draw(split_points(count))))
+
+
+def split_points(rows: int) -> SearchStrategy[list[int]]:
+    """Places at which a table of `rows` rows may be cut; repeated ones give empty pieces."""
+    return st.lists(st.integers(0, rows), max_size=3).map(sorted)
+
+
+def split(table: pa.Table, points: list[int]) -> list[pa.Table]:
+    """The pieces of `table` between the sorted points: slices, not copies."""
+    edges = [0, *points, table.num_rows]
+    return [table.slice(a, b - a) for a, b in zip(edges, edges[1:], strict=False)]

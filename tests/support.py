@@ -1,0 +1,269 @@
+"""What tests share: job files, runs of the command in processes of their own, servers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "jobs" / "sample"
+OMNILOOM = [sys.executable, "-m", "pipelines.cli"]
+RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
+_DEADLINE = 60.0
+
+
+@contextmanager
+def set_environment(variables: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the time of a block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def write_job(folder: Path, name: str = "job", **fields: Any) -> Path:
+    """A job file over the bundled edge cases in `folder`; `fields` replace or add to its own."""
+    job: dict[str, Any] = {
+        "pipeline": "interleaved",
+        "store": str(folder / "store"),
+        "on": {"backend": "local", "workers": 0},
+        "inputs": [{"warc": str(SAMPLE / "sample-edge.warc.gz")}],
+        "stages": {"extract": {"fast": True}},
+        "rules": {"use": ["gopher"], "has_image": {"drop": "image_count < 1"}},
+        "export": [{"format": "omnicorpus", "to": str(folder / "shards"), "shard_mb": 0.05}],
+        "unit_rows": 3,
+        "max_error_rate": 0.5,
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(job | fields, sort_keys=False, allow_unicode=True), "utf-8")
+    return path
+
+
+def folder_digest(folder: Path, pattern: str = "train-*") -> dict[str, str]:
+    """SHA-256 of each file of an export, by name."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob(pattern))
+    }
+
+
+def omniloom(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end and check its exit code."""
+    command = [*OMNILOOM, *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=280, check=False
+    )
+    assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def start_omniloom(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    """Start the command in a session of its own and leave it running."""
+    command = [*OMNILOOM, *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """SIGKILL the process after some time; False when it had ended by itself."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def kill_a_worker(process: subprocess.Popen[bytes], chance: random.Random) -> bool:
+    """SIGKILL one worker of a running command, local or on Ray; False when there is none."""
+    try:
+        mine = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return False
+    local = [child for child in mine if "spawn_main" in _command(child)]
+    on_ray = [p for p in psutil.process_iter() if _command(p).startswith(_RAY_WORKERS)]
+    if not local and not on_ray:
+        return False
+    try:
+        chance.choice(local or on_ray).kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
+_RAY_WORKERS = ("ray::_run_task", "ray::_Actor")
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+        return ""
+
+
+def wait_until(condition: Any, what: str, seconds: float = _DEADLINE) -> None:
+    """Wait for a condition, looking often."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """True when something accepts connections on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class SeaweedServer:
+    """A SeaweedFS process that speaks S3 on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.variables = {
+            "AWS_ACCESS_KEY_ID": "testkey",
+            "AWS_SECRET_ACCESS_KEY": "testsecret",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+        }
+
+    def __enter__(self) -> SeaweedServer:
+        ports = {name: free_port_pair() for name in ("filer", "master", "volume")}
+        flags = [f"-{name}.port={port}" for name, port in ports.items()]
+        command = [
+            _weed(),
+            "mini",
+            f"-dir={self.folder}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            f"-s3.port={self.port}",
+            *flags,
+            "-webdav=false",
+            "-admin.ui=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.telemetry=false",
+        ]
+        self.process = subprocess.Popen(
+            command,
+            env=os.environ | self.variables,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(lambda: listens(self.port), "the S3 server")
+        return self
+
+    def create_bucket(self, name: str) -> None:
+        """Make a bucket, waiting until the server takes writes."""
+        from pyarrow import fs
+
+        system = fs.S3FileSystem(
+            access_key="testkey",
+            secret_key="testsecret",
+            endpoint_override=f"127.0.0.1:{self.port}",
+            scheme="http",
+            region="us-east-1",
+            allow_bucket_creation=True,
+        )
+
+        def ready() -> bool:
+            try:
+                system.create_dir(name)
+                with system.open_output_stream(f"{name}/.ready") as stream:
+                    stream.write(b"x")
+            except OSError:
+                return False
+            return True
+
+        wait_until(ready, "the S3 server to take writes")
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def _weed() -> str:
+    found = Path(sys.executable).parent / "weed"
+    return str(found) if found.exists() else "weed"
+
+
+def free_port_pair() -> int:
+    """A free port below 50,000 whose gRPC twin, 10,000 above, is free too."""
+    while True:
+        port = free_port()
+        if port < 50000 and not listens(port + 10000):
+            return port
+
+
+@contextmanager
+def start_ray_head(folder: Path) -> Iterator[tuple[str, str]]:
+    """A Ray head with two CPUs on free ports; yields its address and its dashboard's."""
+    port, dashboard = free_port(), free_port()
+    temporary = Path("/tmp") / f"ray{os.getpid()}"  # sockets below it must have short names
+    ray = [sys.executable, "-m", "ray.scripts.scripts"]
+    command = [
+        *ray,
+        "start",
+        "--head",
+        "--node-ip-address=127.0.0.1",
+        f"--port={port}",
+        "--num-cpus=2",
+        "--include-dashboard=true",
+        f"--dashboard-port={dashboard}",
+        "--disable-usage-stats",
+        f"--temp-dir={temporary}",
+        "--block",
+    ]
+    log = (folder / "ray.log").open("wb")
+    head = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=ROOT)
+    try:
+        wait_until(lambda: listens(port) and listens(dashboard), "the Ray head", 120)
+        yield f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
+    finally:
+        for child in psutil.Process(head.pid).children(recursive=True):
+            try:
+                child.kill()
+            except psutil.NoSuchProcess:
+                continue
+        head.kill()
+        head.wait()
+        log.close()

@@ -1,0 +1,163 @@
+"""One suite for every backend: the same tasks, the same answers, the same manners on failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operators.base import Resources
+from operators.language import LanguageId
+from pipelines import load_job, run_job
+from pipelines.backend import Backend, make_backend
+from pipelines.plan import Plan, compile_plan
+from pipelines.tasks import Task, Worker
+from schemas.errors import OperatorFailed, WorkerLost
+from tests.support import folder_digest, write_job
+from tests.test_engine import kill_rounds, undisturbed
+
+
+@pytest.fixture(params=["in-process", "local", "ray"])
+def execution(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """The `on` of a job, for each backend."""
+    if request.param == "ray":
+        address, _ = request.getfixturevalue("ray_head")
+        yield {"backend": "ray", "address": address, "workers": 2}
+        return
+    yield {"backend": "local", "workers": 0 if request.param == "in-process" else 2}
+
+
+@pytest.fixture
+def backend(execution: dict[str, Any], tmp_path: Path) -> Iterator[Backend]:
+    """A running backend."""
+    made = make_backend(compile_plan(load_job(write_job(tmp_path, on=execution))))
+    yield made
+    made.close()
+
+
+@dataclass(frozen=True)
+class Square:
+    """A task that squares a number, or misbehaves."""
+
+    number: int
+    dies_unless: str = ""
+    raises: bool = False
+    actor: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"square {self.number}"
+
+    @property
+    def weight(self) -> int:
+        return 1
+
+    def resources(self, plan: Plan) -> Resources:
+        return Resources()
+
+    def stateful(self, plan: Plan) -> bool:
+        return self.actor
+
+    def run(self, worker: Worker) -> int:
+        if self.dies_unless and not Path(self.dies_unless).exists():
+            Path(self.dies_unless).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.raises:
+            raise ZeroDivisionError("no squares today")
+        return self.number**2
+
+    def following(self, plan: Plan, result: int) -> Task | None:
+        return None
+
+
+def test_every_task_is_answered_once(backend: Backend) -> None:
+    tasks = [Square(number, actor=number % 3 == 0) for number in range(20)]
+    answers = sorted((task.number, result) for task, result in backend.run(iter(tasks)))
+    assert answers == [(number, number**2) for number in range(20)]
+
+
+def test_a_backend_can_be_used_again(backend: Backend) -> None:
+    for _ in range(2):
+        assert [result for _, result in backend.run([Square(3)])] == [9]
+    assert list(backend.run([])) == []
+
+
+def test_a_failing_task_raises_with_its_key_and_cause(backend: Backend) -> None:
+    with pytest.raises(OperatorFailed, match="square 4: ZeroDivisionError: no squares today"):
+        list(backend.run([Square(1), Square(4, raises=True)]))
+
+
+@pytest.mark.parametrize("actor", [False, True])
+def test_a_killed_worker_costs_one_retry_of_its_task(
+    backend: Backend, tmp_path: Path, actor: bool
+) -> None:
+    if backend.plan.jobfile.job.on.workers == 0:
+        pytest.skip("the worker is this very process")
+    tasks = [Square(n, str(tmp_path / "died") if n == 2 else "", actor=actor) for n in range(6)]
+    answers = sorted(result for _, result in backend.run(tasks))
+    assert answers == [0, 1, 4, 9, 16, 25]
+
+
+def test_a_task_that_keeps_killing_its_worker_stops_the_run(
+    backend: Backend,
+) -> None:
+    if backend.plan.jobfile.job.on.workers == 0:
+        pytest.skip("the worker is this very process")
+    with pytest.raises(WorkerLost, match="square 7: its worker died 3 times"):
+        list(backend.run([KillAlways(7)]))
+
+
+@dataclass(frozen=True)
+class KillAlways(Square):
+    """A task that no worker survives."""
+
+    def run(self, worker: Worker) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+
+def test_all_backends_write_the_same_bytes(execution: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "calm").mkdir()
+    run_job(load_job(write_job(tmp_path / "calm")))
+    result = run_job(load_job(write_job(tmp_path, on=execution)))
+    assert folder_digest(tmp_path / "shards") == folder_digest(tmp_path / "calm" / "shards")
+    assert {n: s.computed for n, s in result.summary.stages.items()} == {
+        "extract": 8,
+        "language": 7,
+        "text": 7,
+    }
+
+
+def test_ray_gives_stages_with_state_workers_of_their_own(
+    ray_head: tuple[str, str], tmp_path: Path
+) -> None:
+    on = {"backend": "ray", "address": ray_head[0]}
+    plan = compile_plan(load_job(write_job(tmp_path, on=on)))
+    made = make_backend(plan)
+    try:
+        assert made.groups() == (1, 2, 3)
+        assert LanguageId.stateful
+    finally:
+        made.close()
+
+
+def test_a_job_can_ask_for_other_resources(tmp_path: Path) -> None:
+    on = {"backend": "local", "resources": {"language": {"cpus": 2, "gpus": 0.5}}}
+    plan = compile_plan(load_job(write_job(tmp_path, on=on)))
+    assert plan.stages[1].resources == Resources(2, 0.5)
+
+
+def test_killed_drivers_and_workers_on_ray_leave_the_same_shards(
+    ray_head: tuple[str, str], tmp_path: Path
+) -> None:
+    on = {"backend": "ray", "address": ray_head[0], "workers": 2}
+    expected, seconds = undisturbed(tmp_path / "calm", on=on, unit_rows=2)
+    folder = kill_rounds(tmp_path / "killed", 2, seconds, seed=2, on=on, unit_rows=2)
+    assert folder_digest(folder / "shards") == expected
+    local, _ = undisturbed(tmp_path / "local", unit_rows=2)
+    assert local == expected

@@ -1,0 +1,201 @@
+"""One contract for every registered operator, and for the registries of sources and formats."""
+
+from __future__ import annotations
+
+import pickle
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from operators.base import ERROR_COLUMN, Operator
+from operators.export import FORMATS, Format
+from operators.registry import OPERATORS, operator
+from operators.sources import SOURCES, Source
+from schemas.columns import COLUMNS, ERROR
+from tests.strategies import split, split_points, tables
+
+Kind = type[Operator[Any]]
+
+every_operator = pytest.mark.parametrize("kind", OPERATORS.values(), ids=OPERATORS)
+every_source = pytest.mark.parametrize("kind", SOURCES.values(), ids=SOURCES)
+every_format = pytest.mark.parametrize("kind", FORMATS.values(), ids=FORMATS)
+few_examples = settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+@cache
+def _ready(kind: Kind) -> tuple[Operator[Any], Any]:
+    made = kind()
+    return made, made.setup()
+
+
+def _measure(kind: Kind, batch: pa.Table) -> pa.Table:
+    made, state = _ready(kind)
+    return made.measure(batch, state)
+
+
+def _check(kind: Kind, batch: pa.Table, result: pa.Table) -> None:
+    """What must hold for the result of any batch."""
+    assert result.num_rows == batch.num_rows
+    assert result.column_names in (kind.writes.names, [*kind.writes.names, ERROR_COLUMN])
+    assert result.select(kind.writes.names).schema.equals(kind.writes)
+    result.validate(full=True)
+    if ERROR_COLUMN in result.column_names:
+        assert result.schema.field(ERROR_COLUMN).type == ERROR
+        for row in result.to_pylist():
+            error = row.pop(ERROR_COLUMN)
+            if error is not None:
+                assert set(row.values()) == {None}
+                assert error["type"]
+                assert error["message"].isprintable()
+
+
+# --- Values -------------------------------------------------------------------------------------
+
+
+@every_operator
+def test_an_empty_batch_gives_no_rows_of_the_declared_types(kind: Kind) -> None:
+    for empty in (
+        kind.reads.empty_table(),
+        pa.Table.from_batches([], schema=kind.reads),
+        pa.Table.from_arrays([pa.array([], f.type) for f in kind.reads], schema=kind.reads),
+    ):
+        _check(kind, empty, _measure(kind, empty))
+
+
+@every_operator
+@given(data=st.data())
+@few_examples
+def test_any_batch_gives_the_declared_types_row_for_row(kind: Kind, data: st.DataObject) -> None:
+    batch = data.draw(tables(kind.reads))
+    _check(kind, batch, _measure(kind, batch))
+
+
+@every_operator
+@given(data=st.data())
+@few_examples
+def test_measuring_the_pieces_of_a_table_equals_measuring_the_whole(
+    kind: Kind, data: st.DataObject
+) -> None:
+    batch = data.draw(tables(kind.reads))
+    pieces = split(batch, data.draw(split_points(batch.num_rows)))
+    parts = pa.concat_tables([_measure(kind, piece) for piece in pieces])
+    assert parts.combine_chunks().equals(_measure(kind, batch).combine_chunks())
+
+
+@every_operator
+@given(data=st.data())
+@settings(few_examples, max_examples=10)
+def test_chunks_do_not_matter(kind: Kind, data: st.DataObject) -> None:
+    batch = data.draw(tables(kind.reads))
+    again = _measure(kind, batch.combine_chunks()).combine_chunks()
+    assert _measure(kind, batch).combine_chunks().equals(again)
+
+
+@every_operator
+def test_a_row_of_nulls_measures_null(kind: Kind) -> None:
+    row = {f.name: None if f.nullable else "http://example.org/" for f in kind.reads}
+    result = _measure(kind, pa.Table.from_pylist([row, row], schema=kind.reads))
+    assert result.select(kind.writes.names).to_pylist() == [dict.fromkeys(kind.writes.names)] * 2
+
+
+@every_operator
+def test_state_of_another_worker_gives_the_same_values(kind: Kind) -> None:
+    rows = [{f.name: None if f.nullable else "x" for f in kind.reads}]
+    batch = pa.Table.from_pylist(rows, schema=kind.reads)
+    other = pickle.loads(pickle.dumps(kind()))
+    assert other.measure(batch, other.setup()).equals(_measure(kind, batch))
+
+
+# --- Declarations -------------------------------------------------------------------------------
+
+
+@every_operator
+def test_an_operator_is_registered_under_its_own_name(kind: Kind) -> None:
+    assert OPERATORS[kind.name] is kind
+    assert operator(kind.name) is kind
+
+
+def test_an_unknown_operator_is_refused_with_the_close_matches() -> None:
+    with pytest.raises(KeyError, match="did you mean 'text_statistics'"):
+        operator("text_statistic")
+
+
+@every_operator
+def test_columns_read_and_written_are_in_the_vocabulary(kind: Kind) -> None:
+    for field in (*kind.reads, *kind.writes):
+        assert field.equals(COLUMNS[field.name].field)
+    assert not set(kind.reads.names) & set(kind.writes.names)
+    assert all(field.nullable for field in kind.writes)
+
+
+@every_operator
+def test_an_operator_pickles_small_and_comes_back_equal(kind: Kind) -> None:
+    pickled = pickle.dumps(kind())
+    assert len(pickled) < 10_000
+    assert pickle.loads(pickled) == kind()
+
+
+@every_operator
+def test_an_unknown_field_is_refused(kind: Kind) -> None:
+    with pytest.raises(ValidationError, match="no_such_field"):
+        kind.model_validate({"no_such_field": 1})
+
+
+@every_operator
+def test_an_operator_cannot_be_changed(kind: Kind) -> None:
+    made = kind()
+    for name in kind.model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(made, name, getattr(made, name))
+
+
+@every_operator
+def test_equal_config_gives_equal_repr_and_fields(kind: Kind) -> None:
+    made, again = kind(), kind.model_validate(kind().model_dump())
+    assert made == again
+    assert repr(made) == repr(again)
+    assert made.model_dump_json() == again.model_dump_json()
+
+
+@every_operator
+def test_provenance_names_every_library(kind: Kind) -> None:
+    provenance = kind().provenance()
+    assert set(kind.libraries) <= set(provenance)
+    assert all(provenance.values())
+
+
+@every_operator
+def test_an_operator_and_its_fields_are_described(kind: Kind) -> None:
+    assert (kind.__doc__ or "").strip()
+    assert kind.__doc__ != Operator.__doc__
+    assert [name for name, field in kind.model_fields.items() if not field.description] == []
+
+
+@every_source
+def test_a_source_is_registered_under_its_own_name_and_described(kind: type[Source]) -> None:
+    assert SOURCES[kind.name] is kind
+    assert (kind.__doc__ or "").strip()
+    assert kind.__doc__ != Source.__doc__
+    assert [name for name, field in kind.model_fields.items() if not field.description] == []
+
+
+@every_source
+def test_a_source_refuses_an_unknown_field(kind: type[Source]) -> None:
+    with pytest.raises(ValidationError, match="pth"):
+        kind.model_validate({"path": "x", "pth": "y"})
+
+
+@every_format
+def test_a_format_is_registered_under_its_own_name_and_described(kind: type[Format]) -> None:
+    assert FORMATS[kind.name] is kind
+    assert (kind.__doc__ or "").strip()
+    assert kind.meaning
+    assert kind.ending
+    assert set(kind.reads) <= set(COLUMNS)

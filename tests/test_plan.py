@@ -1,0 +1,144 @@
+"""The planner: everything wrong with a job at once, and what a plan says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from operators.text import TextStatistics
+from pipelines import load_job
+from pipelines.estimate import estimate
+from pipelines.jobfile import parse_job, read_yaml
+from pipelines.jobschema import job_schema_text
+from pipelines.plan import RECIPES, compile_plan, output_schema
+from pipelines.recipe import Recipe, step
+from schemas.errors import InputError, JobError
+from tests.support import ROOT, write_job
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.bad.yaml")), ids=lambda p: p.stem)
+def test_all_problems_of_a_job_are_told_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The texts are kept in golden/*.txt; rewrite one by hand after judging its words."""
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(JobError) as error:
+        compile_plan(parse_job(path.read_text("utf-8"), path.name))
+    assert str(error.value) + "\n" == path.with_suffix("").with_suffix(".txt").read_text("utf-8")
+
+
+def test_every_problem_names_file_line_field_and_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    text = (GOLDEN / "everything.bad.yaml").read_text("utf-8")
+    with pytest.raises(JobError) as error:
+        compile_plan(parse_job(text, "everything.bad.yaml"))
+    for problem in error.value.problems:
+        assert problem.file == "everything.bad.yaml"
+        assert problem.line is not None
+        assert problem.field
+        assert problem.fix
+        word = problem.field.split(".")[-1].split("[")[0]
+        line = text.splitlines()[problem.line - 1]
+        assert word in line or (problem.value or "?").strip("'").split(" + ")[0] in line
+
+
+def test_on_is_not_a_boolean_and_no_is_norwegian() -> None:
+    data, lines = read_yaml("on: local\nlangs: [en, no]\nyes: true\n", "x.yaml")
+    assert data == {"on": "local", "langs": ["en", "no"], "yes": True}
+    assert lines[("langs", 1)] == 2
+
+
+def test_a_missing_job_file_is_named() -> None:
+    with pytest.raises(InputError, match=r"cannot read the job file no/such.yaml"):
+        load_job("no/such.yaml")
+
+
+@pytest.mark.parametrize("job", sorted((ROOT / "jobs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_bundled_jobs_plan(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    plan = compile_plan(load_job(job))
+    assert {"doc_id", "nodes", "lang", "word_count"} <= set(output_schema(plan).names)
+
+
+def test_the_schema_for_editors_is_up_to_date() -> None:
+    kept = (ROOT / "jobs" / "job.schema.json").read_text("utf-8")
+    assert kept == job_schema_text(), "run: omniloom schema > jobs/job.schema.json"
+    assert "gopher" in json.loads(kept)["$defs"]["Rules"]["properties"]["use"]["items"]["enum"]
+
+
+def test_a_fragments_rule_can_be_moved_and_switched_off(tmp_path: Path) -> None:
+    rules = {
+        "use": ["gopher"],
+        "gopher_min_words": {"drop": "word_count < 7"},
+        "gopher_symbols": None,
+    }
+    plan = compile_plan(load_job(write_job(tmp_path, rules=rules)))
+    found = {placed.rule.name: placed.rule for placed in plan.rules}
+    assert found["gopher_min_words"].text == "drop: word_count < 7"
+    assert "gopher_symbols" not in found
+
+
+def test_rules_are_decided_as_soon_as_their_columns_are_there(tmp_path: Path) -> None:
+    rules = {
+        "long": {"drop": "word_count > 9"},
+        "english": {"keep": "lang == 'en'"},
+        "secure": {"drop": "matches(url, '^http:')"},
+    }
+    plan = compile_plan(load_job(write_job(tmp_path, rules=rules)))
+    order = [(placed.rule.name, plan.stages[placed.after].name) for placed in plan.rules]
+    assert order == [("secure", "extract"), ("english", "language"), ("long", "text")]
+
+
+def test_fingerprints_follow_config_not_rules(tmp_path: Path) -> None:
+    base = compile_plan(load_job(write_job(tmp_path)))
+    ruled = compile_plan(load_job(write_job(tmp_path, rules={})))
+    changed = compile_plan(load_job(write_job(tmp_path, stages={"language": {"min_chars": 5}})))
+    assert [s.fingerprint for s in base.stages] == [s.fingerprint for s in ruled.stages]
+    assert base.fingerprint != ruled.fingerprint
+    differs = [
+        a.fingerprint != b.fingerprint for a, b in zip(base.stages, changed.stages, strict=True)
+    ]
+    assert differs == [True, True, True]  # 'fast' went away with the stages of the base job
+    assert base.dependants("extract") == {"extract", "language", "text"}
+    assert base.dependants("language") == {"language"}
+
+
+def test_an_estimate_counts_units_and_times_stages(tmp_path: Path) -> None:
+    found = estimate(load_job(write_job(tmp_path)), sample=6)
+    assert not found.exact
+    assert found.sampled == 6
+    assert [stage.units_stored for stage in found.stages] == [0, 0, 0]
+    assert all(stage.ms_per_document and stage.ms_per_document > 0 for stage in found.stages)
+    assert not (tmp_path / "store").exists()
+    assert found.warnings == []
+
+
+class SlowText(TextStatistics):
+    """Text measures that take their time."""
+
+    name: ClassVar[str] = "slow_text"
+
+    def measure(self, batch, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        """Measure everything many times over."""
+        for _ in range(20):
+            super().measure(batch, state)
+        return super().measure(batch, state)
+
+
+def test_a_dearer_stage_before_a_cheaper_one_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract, language, _ = RECIPES["interleaved"].steps
+    dear = Recipe("dear", "text first", (extract, step("text", "slow", SlowText), language))
+    monkeypatch.setitem(RECIPES, "dear", dear)
+    rules = {"sure": {"drop": "lang_score < 0.5"}}
+    job = write_job(tmp_path, pipeline="dear", rules=rules)
+    warnings = estimate(load_job(job), sample=6).warnings
+    assert len(warnings) == 1
+    assert "'text'" in warnings[0]
+    assert "put the cheaper stage first" in warnings[0]
