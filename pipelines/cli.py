@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pipelines.jobfile import JobFile
     from pipelines.progress import Progress
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="omniloom",
     no_args_is_help=True,
@@ -211,11 +213,9 @@ def main() -> None:
 def run_app(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     try:
-        code = app(args=arguments, prog_name="omniloom", standalone_mode=False)
+        code = int(app(args=arguments, prog_name="omniloom", standalone_mode=False) or 0)
     except (typer.Abort, KeyboardInterrupt):
-        _complain("interrupted. Everything finished so far is kept.")
-        _resume(arguments)
-        return 130
+        code = _INTERRUPTED
     except OmniloomError as error:
         _complain(str(error))
         if error.exit_code != 2:
@@ -228,7 +228,10 @@ def run_app(arguments: list[str]) -> int:
             _complain(error.format_message())
             return 2
         raise
-    return int(code or 0)
+    if code == _INTERRUPTED:
+        _complain("interrupted. Everything finished so far is kept.")
+        _resume(arguments)
+    return code
 
 
 def _resume(arguments: list[str]) -> None:

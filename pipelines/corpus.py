@@ -40,7 +40,12 @@ class Verdict:
 
     @property
     def thresholds(self) -> str:
-        """The measured values beside the thresholds: `word_count = 12 (< 50)`."""
+        """The measured values beside the thresholds: `word_count = 12 (< 50)`.
+
+        Empty for a node rule, whose values are lists.
+        """
+        if self.table == "nodes":
+            return ""
         shown = [
             f"{c.column} = {_short(self.values.get(c.column))} ({c.operator} {_short(c.threshold)})"
             for c in self.comparisons

@@ -44,7 +44,7 @@ from pipelines.store import (
     UnitRef,
     coverage,
 )
-from schemas.columns import ERROR
+from schemas.columns import ERROR, column
 from schemas.errors import OmniloomError, OperatorFailed
 from schemas.job import ExportSpec
 from schemas.tables import DOCUMENTS, IMAGES
@@ -384,10 +384,14 @@ class _Chain:
         nodes = self.columns(["nodes"])["nodes"].combine_chunks()
         nodes = pc.if_else(self.alive, nodes, None)
         has_text = pc.is_valid(pc.struct_field(pc.list_flatten(nodes), "text"))
-        names = rule.expression.columns
-        flat = {}
-        for name, values in zip(names, self.columns(names), strict=True):
-            flat[name] = pc.list_flatten(pc.if_else(self.alive, values.combine_chunks(), None))
+        parents = pc.list_parent_indices(nodes)
+        flat = {"": parents}  # so that a rule without columns has rows too
+        for name in rule.expression.columns:
+            values = self.columns([name])[name].combine_chunks()
+            if column(name).level == "node":
+                flat[name] = pc.list_flatten(pc.if_else(self.alive, values, None))
+            else:
+                flat[name] = values.take(parents)
         passed = _passes(rule, pl.from_arrow(pa.table(flat)))
         passed = pc.or_(passed, pc.invert(has_text))
         self.verdicts[rule.name] = _relisted(passed, nodes)

@@ -7,6 +7,7 @@ them and text from all of Unicode, because that is where Arrow code breaks.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -166,4 +167,4 @@ def split_points(rows: int) -> SearchStrategy[list[int]]:
 def split(table: pa.Table, points: list[int]) -> list[pa.Table]:
     """The pieces of `table` between the sorted points: slices, not copies."""
     edges = [0, *points, table.num_rows]
-    return [table.slice(a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [table.slice(a, b - a) for a, b in pairwise(edges)]

@@ -254,7 +254,15 @@ def start_ray_head(folder: Path) -> Iterator[tuple[str, str]]:
         "--block",
     ]
     log = (folder / "ray.log").open("wb")
-    head = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=ROOT)
+    activated = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    head = subprocess.Popen(
+        command,
+        env=os.environ | {"PATH": activated},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        cwd=folder,
+    )
     try:
         wait_until(lambda: listens(port) and listens(dashboard), "the Ray head", 120)
         yield f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"

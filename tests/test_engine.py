@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -30,15 +31,15 @@ from tests.support import (
 )
 
 
-def run(path: Path, **options: object) -> RunResult:
-    return run_job(load_job(path), RunOptions(**options))  # type: ignore[arg-type]
+def run(path: Path, **options: Any) -> RunResult:
+    return run_job(load_job(path), RunOptions(**options))
 
 
 def computed(result: RunResult) -> dict[str, int]:
     return {name: stage.computed for name, stage in result.summary.stages.items()}
 
 
-def edit(path: Path, change: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
+def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     job = yaml.safe_load(path.read_text("utf-8"))
     change(job)
     path.write_text(yaml.safe_dump(job, sort_keys=False), "utf-8")
@@ -80,8 +81,7 @@ def test_a_changed_stage_recomputes_itself_and_its_descendants_only(tmp_path: Pa
 
 
 def test_a_loosened_rule_computes_only_the_rows_that_come_alive(tmp_path: Path) -> None:
-    strict = {"rules": {"english": {"keep": "lang == 'en'"}}}
-    job = write_job(tmp_path, **strict)
+    job = write_job(tmp_path, rules={"english": {"keep": "lang == 'en'"}})
     first = run(job)
     assert computed(first) == {"extract": 8, "language": 7, "text": 3}
     edit(job, lambda j: j["rules"].update(english={"keep": "lang in ['en', 'zh', 'ja']"}))
@@ -159,7 +159,7 @@ def verdicts(folder: Path) -> pl.DataFrame:
     ids=str,
 )
 def test_workers_and_unit_sizes_do_not_change_documents_or_verdicts(
-    tmp_path: Path, change: dict[str, object]
+    tmp_path: Path, change: dict[str, Any]
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -283,7 +283,7 @@ def test_a_failing_program_stops_the_run(tmp_path: Path, monkeypatch: pytest.Mon
 # --- Killed at random moments -------------------------------------------------------------------
 
 
-def undisturbed(folder: Path, **fields: object) -> tuple[dict[str, str], float]:
+def undisturbed(folder: Path, **fields: Any) -> tuple[dict[str, str], float]:
     """Shards of a run that nobody kills, and how long it took."""
     folder.mkdir()
     job = write_job(folder, **fields)
@@ -297,7 +297,7 @@ def finish(job: Path) -> None:
     omniloom("run", job, "--no-report")
 
 
-def kill_rounds(folder: Path, kills: int, seconds: float, seed: int, **fields: object) -> Path:
+def kill_rounds(folder: Path, kills: int, seconds: float, seed: int, **fields: Any) -> Path:
     """Kill drivers and workers of a job in turn, at random moments; then let it finish."""
     folder.mkdir()
     job = write_job(folder, **fields)
@@ -323,7 +323,7 @@ def kill_rounds(folder: Path, kills: int, seconds: float, seed: int, **fields: o
 
 
 def test_killed_drivers_and_workers_leave_the_same_shards(tmp_path: Path) -> None:
-    fields = {"on": {"backend": "local", "workers": 2}, "unit_rows": 2}
+    fields: dict[str, Any] = {"on": {"backend": "local", "workers": 2}, "unit_rows": 2}
     expected, seconds = undisturbed(tmp_path / "calm", **fields)
     folder = kill_rounds(tmp_path / "killed", 6, seconds, seed=1, **fields)
     assert folder_digest(folder / "shards") == expected

@@ -251,7 +251,7 @@ def reference(texts: list[str | None]) -> dict[str, Any]:
     joined = " ".join(paragraphs)
     symbols = joined.count("#") + joined.count("...") + joined.count("…")
     stops = ("the", "be", "to", "of", "and", "that", "have", "with")
-    row = {
+    row: dict[str, Any] = {
         "char_count": sum(len(text) for text in paragraphs),
         "word_count": len(words),
         "mean_word_length": _share(len("".join(words)), len(words)),
@@ -275,7 +275,9 @@ def reference(texts: list[str | None]) -> dict[str, Any]:
     return row
 
 
-_WORDS = st.sampled_from(["a", "a", "a", "bb", "bb", "the", "Have", "#x", "c...", "…", "•", "-", "7"])
+_WORDS = st.sampled_from(
+    ["a", "a", "a", "bb", "bb", "the", "Have", "#x", "c...", "…", "•", "-", "7"]
+)
 _LINES = st.lists(_WORDS, min_size=0, max_size=14).map(" ".join)
 _TEXTS = st.lists(st.none() | st.lists(_LINES, max_size=3).map("\n".join), max_size=4)
 

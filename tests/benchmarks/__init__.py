@@ -1,0 +1,1 @@
+"""Benchmarks: figures with goals, written to build/bench.json."""
