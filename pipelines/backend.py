@@ -25,7 +25,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from pipelines.plan import Plan
-from pipelines.tasks import Task, Worker, described
+from pipelines.work import Task, Worker, described
 from schemas.errors import InputError, OmniloomError, OperatorFailed, WorkerLost
 
 Done = tuple[Task, Any]

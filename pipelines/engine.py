@@ -13,13 +13,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pipelines.backend import Backend, make_backend
+from pipelines.export import Export
+from pipelines.index import IndexTask
 from pipelines.jobfile import JobFile
 from pipelines.plan import Plan, compile_plan, fingerprint
 from pipelines.progress import Progress
-from pipelines.shards import Export
+from pipelines.shards import ShardRecord, ShardTask
 from pipelines.store import InputRecord, Store, UnitRecord, UnitRef, by_unit
 from pipelines.summary import Summary, input_keys, read_records, reference, unit_refs
-from pipelines.tasks import IndexTask, ShardRecord, ShardTask, UnitTask
+from pipelines.unit import UnitTask
 from schemas.errors import ErrorRateExceeded
 from schemas.job import ExportSpec
 

@@ -31,7 +31,7 @@ from operators.base import Resources
 from pipelines.backend import Backend, Done, run_guarded
 from pipelines.jobfile import JobFile
 from pipelines.plan import Plan
-from pipelines.tasks import Task, Worker
+from pipelines.work import Task, Worker
 from schemas.errors import InputError
 
 _DEATHS = (ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError)

@@ -16,7 +16,7 @@ from operators.language import LanguageId
 from pipelines import load_job, run_job
 from pipelines.backend import Backend, make_backend
 from pipelines.plan import Plan, compile_plan
-from pipelines.tasks import Task, Worker
+from pipelines.work import Task, Worker
 from schemas.errors import OperatorFailed, WorkerLost
 from tests.support import folder_digest, write_job
 from tests.test_engine import kill_rounds, undisturbed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from operators.extract import ExtractTrafilatura, UndecodablePage, decode_html
@@ -144,6 +144,8 @@ def test_an_empty_page_is_empty_text() -> None:
     html=pages() | st.binary(max_size=300),
     charset=st.none() | st.sampled_from(["utf-8", "utf-16", "gb2312", "x"]) | st.text(max_size=9),
 )
+@example(html=b"", charset="\0")
+@example(html=b"<p>text", charset="undefined")
 @settings(deadline=None, max_examples=150)
 def test_any_bytes_decode_or_are_called_binary(html: bytes, charset: str | None) -> None:
     try:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
@@ -538,6 +538,8 @@ def _damaged(members: list[bytes], damage: Damage) -> tuple[bytes, set[int]]:
 
 
 @given(damage=damages())
+@example(damage=[("flip", 0.0, b"\0")])
+@example(damage=[("insert", 0.0, b"WA")])
 @settings(
     deadline=None,
     max_examples=120,

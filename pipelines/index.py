@@ -1,0 +1,79 @@
+"""Indexing: find the pages and images of an input once, and fix the units they belong to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+
+from operators.sources import Page, Picture, Skipped
+from pipelines.plan import fingerprint, source_fingerprint
+from pipelines.store import InputRecord
+from pipelines.work import PlainTask, Worker
+from schemas.tables import DOCUMENTS, IMAGES
+
+
+@dataclass(frozen=True)
+class IndexTask(PlainTask):
+    """Find the pages and images of one input and fix its units."""
+
+    input: int
+    record_key: str
+    size: int
+
+    @property
+    def key(self) -> str:
+        return f"input {self.input}"
+
+    @property
+    def weight(self) -> int:
+        return self.size
+
+    def run(self, worker: Worker) -> InputRecord:
+        """Write the units, then the record that makes them exist."""
+        store, entry = worker.store, worker.plan.inputs[self.input]
+        unit_rows = worker.plan.jobfile.job.unit_rows
+        sha256 = entry.source.checksum(entry.uri)
+        layout = source_fingerprint(entry.source, unit_rows)
+        stem = fingerprint(layout, sha256) + sha256[:4]
+        pages: list[Page] = []
+        pictures: list[Picture] = []
+        skipped: Counter[str] = Counter()
+        units: list[tuple[str, int]] = []
+
+        def flush() -> None:
+            unit = f"{stem}-{len(units):05d}"
+            table = pa.Table.from_pylist([asdict(page) for page in pages], schema=DOCUMENTS.born)
+            store.write(f"units/{unit}.parquet", table)
+            units.append((unit, len(pages)))
+            pages.clear()
+
+        for found in entry.source.index(entry.uri):
+            match found:
+                case Page():
+                    pages.append(found)
+                    if len(pages) == unit_rows:
+                        flush()
+                case Picture():
+                    pictures.append(found)
+                case Skipped(reason):
+                    skipped[reason] += 1
+        if pages:
+            flush()
+        if pictures:
+            table = pa.Table.from_pylist([asdict(p) for p in pictures], schema=IMAGES.born)
+            store.write(f"images/{stem}.parquet", table)
+        record = InputRecord(
+            uri=entry.uri,
+            source={"name": entry.source.name, **entry.source.model_dump(mode="json")},
+            stem=stem,
+            sha256=sha256,
+            size=self.size,
+            units=units,
+            pages=sum(rows for _, rows in units),
+            images=len(pictures),
+            skipped=dict(sorted(skipped.items())),
+        )
+        store.write_input_record(self.record_key, record)
+        return record

@@ -1,0 +1,300 @@
+"""A unit's chain of stages: compute what is missing, judge, commit.
+
+For each stage the chain looks for the stored file that covers most of the rows still alive,
+computes the rest, and writes a new file where there was any rest. Then the rules that hang on the
+stage decide, so that the next stage sees only survivors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.base import ERROR_COLUMN, Resources
+from operators.rules import Rule
+from pipelines.measure import batches, checked, merged, stored_schema, with_unreadable
+from pipelines.plan import PAYLOAD_COLUMN, Plan, Stage, fingerprint
+from pipelines.store import (
+    FAILED,
+    PENDING,
+    STATE,
+    RuleRecord,
+    StageRecord,
+    UnitRecord,
+    UnitRef,
+    coverage,
+)
+from pipelines.work import Task, Worker, failed_stage
+from schemas.columns import ERROR, column
+from schemas.tables import DOCUMENTS
+
+_PAYLOAD_ADDRESS = ("source_file", "source_offset", "source_record", "payload_bytes")
+
+
+@dataclass(frozen=True)
+class UnitTask:
+    """Bring one unit's columns up to date, and judge its rows when the last stage is done.
+
+    `stages` is how many stages, from the first, this task may compute: backends that give stages
+    workers of their own cut the chain there and go on with `following`.
+    """
+
+    ref: UnitRef
+    files: dict[str, list[str]]
+    """Stage files of the unit that the store holds, by stage."""
+    groups: tuple[int, ...]
+    """Stage counts at which to cut the chain; the last is the last stage to compute."""
+    forced: frozenset[str] = frozenset()
+    """Stages whose stored results are not to be used."""
+    retry_errors: bool = False
+    last: bool = True
+    """Whether verdicts are written; false when only some stages are asked for."""
+    made: dict[str, StageRecord] = field(default_factory=dict)
+    """What earlier parts of the chain have made in this run."""
+
+    @property
+    def key(self) -> str:
+        return f"unit {self.ref.unit}"
+
+    @property
+    def weight(self) -> int:
+        return self.ref.rows
+
+    def _members(self, plan: Plan) -> list[Stage]:
+        return [stage for stage in plan.stages[: self.groups[0]] if stage.name not in self.made]
+
+    def resources(self, plan: Plan) -> Resources:
+        """The greatest request among the stages of this part of the chain."""
+        needs = [stage.resources for stage in self._members(plan)]
+        return Resources(max(n.cpus for n in needs), max(n.gpus for n in needs))
+
+    def stateful(self, plan: Plan) -> bool:
+        """True when a stage of this part loads something costly."""
+        return any(stage.operator.stateful for stage in self._members(plan))
+
+    def run(self, worker: Worker) -> UnitRecord:
+        """Compute what is missing, stage by stage; then write the verdicts."""
+        chain = _Chain(self, worker)
+        for index, stage in enumerate(worker.plan.stages[: self.groups[0]]):
+            chain.bring_up_to_date(stage)
+            chain.judge(worker.plan.rules_after(index))
+        if self.last and len(self.groups) == 1:
+            chain.commit()
+        return chain.record
+
+    def following(self, plan: Plan, result: UnitRecord) -> Task | None:
+        """The next part of the chain, which takes over what this one made."""
+        if len(self.groups) == 1:
+            return None
+        return replace(self, groups=self.groups[1:], made=result.stages)
+
+
+class _Chain:
+    """The state of one unit while its stages run: columns at hand, and which rows are alive."""
+
+    def __init__(self, task: UnitTask, worker: Worker) -> None:
+        self.task, self.worker, self.store = task, worker, worker.store
+        self.record = UnitRecord(task.ref.unit, task.ref.rows)
+        self.alive = pa.array([True] * task.ref.rows, pa.bool_())
+        self.dropped_by: list[str | None] = [None] * task.ref.rows
+        self.verdicts: dict[str, pa.Array] = {}
+        self.nodes_kept: pa.ListArray | None = None
+        self._paths = dict.fromkeys(DOCUMENTS.born.names, f"units/{task.ref.unit}.parquet")
+        self._fresh: dict[str, pa.Table] = {}
+
+    # Columns
+
+    def columns(self, names: Iterable[str]) -> pa.Table:
+        """The named columns of the whole unit, from this task's own results or from the store."""
+        return self.store.zipped(self._paths, names, self._fresh)
+
+    # Stages
+
+    def bring_up_to_date(self, stage: Stage) -> None:
+        """Compute the living rows that no stored file covers, and point at the file that does."""
+        name, stored = self._best(stage)
+        states = stored[STATE] if stored is not None else pa.chunked_array([_zeros(self.alive)])
+        missing = self._missing(stage, states)
+        report = self.task.made.get(stage.name) or StageRecord(name, computed=len(missing))
+        if len(missing) or stored is None:
+            started = time.process_time()
+            fresh = self._compute(stage, missing)
+            report.cpu_seconds = time.process_time() - started
+            full = merged(stage, stored, fresh, missing, len(self.alive))
+            states = full[STATE]
+            report.file = f"{self.task.ref.unit}-{coverage(bytes(states.to_pylist()))}"
+            path = f"{stage.folder}/{report.file}.parquet"
+            self.store.write(path, full)
+            self._fresh[path] = full
+        path = f"{stage.folder}/{report.file}.parquet"
+        self._paths |= dict.fromkeys(stage.operator.writes.names, path)
+        failed = pc.and_(pc.equal(states, FAILED), self.alive).combine_chunks()
+        report.failed = _count(failed)
+        report.reused = _count(self.alive) - report.computed
+        self.record.stages[stage.name] = report
+        self._drop(failed, f"error: {stage.name}")
+
+    def _missing(self, stage: Stage, states: pa.ChunkedArray) -> pa.Array:
+        """The rows to compute: alive and pending, or failed when errors are tried again."""
+        wanted = pc.equal(states, PENDING)
+        if self.task.retry_errors and stage.name not in self.task.made:
+            wanted = pc.or_(wanted, pc.equal(states, FAILED))
+        return pc.indices_nonzero(pc.and_(wanted, self.alive).combine_chunks())
+
+    def _best(self, stage: Stage) -> tuple[str, pa.Table | None]:
+        """The stored file that covers most living rows, by name, and its states.
+
+        Where it must be merged with new rows, all its columns.
+        """
+        if stage.name in self.task.made:
+            names = [self.task.made[stage.name].file]
+        elif stage.name in self.task.forced:
+            names = []
+        else:
+            names = sorted(self.task.files.get(stage.name, []))
+        best, most, found = "", -1, None
+        for name in names:
+            table = self.store.read(f"{stage.folder}/{name}.parquet", [STATE])
+            covered = _count(pc.and_(pc.not_equal(table[STATE], PENDING), self.alive))
+            if covered > most:
+                best, most, found = name, covered, table
+        if found is not None and len(self._missing(stage, found[STATE])):
+            return best, self.store.read(f"{stage.folder}/{best}.parquet")
+        return best, found
+
+    def _compute(self, stage: Stage, missing: pa.Array) -> pa.Table:
+        operator = stage.operator
+        schema = stored_schema(operator)
+        if not len(missing):
+            return schema.empty_table()
+        payload = PAYLOAD_COLUMN in operator.reads.names
+        names = [name for name in operator.reads.names if name != PAYLOAD_COLUMN]
+        needed = dict.fromkeys([*names, *(_PAYLOAD_ADDRESS if payload else ())])
+        rows = self.columns(needed).take(missing)
+        sizes = rows["payload_bytes"].to_pylist() if payload else None
+        parts = []
+        for start, length in batches(rows.num_rows, sizes):
+            batch = rows.slice(start, length)
+            parts.append(self._measure(stage, batch, payload=payload))
+        return pa.concat_tables(parts)
+
+    def _measure(self, stage: Stage, batch: pa.Table, *, payload: bool) -> pa.Table:
+        """Measure one batch. A row whose page cannot be read fails without being measured."""
+        operator, errors = stage.operator, pa.nulls(batch.num_rows, ERROR)
+        readable = batch
+        if payload:
+            entry = self.worker.plan.inputs[self.task.ref.source]
+            pages = entry.source.payload(entry.uri, batch)
+            errors = pages[ERROR_COLUMN].combine_chunks()
+            readable = batch.append_column(pages.schema.field(0), pages[PAYLOAD_COLUMN])
+            readable = readable.filter(pc.is_null(errors))
+        try:
+            result = operator.measure(
+                readable.select(operator.reads.names), self.worker.state(stage)
+            )
+        except Exception as error:
+            raise failed_stage(stage, f"unit {self.task.ref.unit}", error) from error
+        rows = checked(stage, result, readable.num_rows)
+        if readable.num_rows == batch.num_rows:
+            return rows
+        return with_unreadable(rows, errors)
+
+    # Rules
+
+    def judge(self, rules: list[Rule]) -> None:
+        """Decide rules whose columns are all there, for the rows alive when their stage ended."""
+        asked = self.alive
+        for rule in rules:
+            if rule.table == "nodes":
+                self._judge_nodes(rule)
+                continue
+            frame = pl.from_arrow(self.columns(rule.expression.columns or ["doc_id"]))
+            passed = _passes(rule, frame)
+            dropped = pc.and_(asked, pc.invert(passed))
+            first = pc.and_(dropped, self.alive)
+            self.record.rules[rule.name] = RuleRecord(_count(asked), _count(dropped), _count(first))
+            self.verdicts[rule.name] = pc.if_else(asked, passed, None)
+            self._drop(dropped, rule.name)
+
+    def _judge_nodes(self, rule: Rule) -> None:
+        """Judge the nodes that have text; an image is never dropped with its neighbours."""
+        nodes = self.columns(["nodes"])["nodes"].combine_chunks()
+        nodes = pc.if_else(self.alive, nodes, None)
+        has_text = pc.is_valid(pc.struct_field(pc.list_flatten(nodes), "text"))
+        parents = pc.list_parent_indices(nodes)
+        flat = {"": parents}  # so that a rule without columns has rows too
+        for name in rule.expression.columns:
+            values = self.columns([name])[name].combine_chunks()
+            if column(name).level == "node":
+                flat[name] = pc.list_flatten(pc.if_else(self.alive, values, None))
+            else:
+                flat[name] = values.take(parents)
+        passed = _passes(rule, pl.from_arrow(pa.table(flat)))
+        passed = pc.or_(passed, pc.invert(has_text))
+        self.verdicts[rule.name] = _relisted(passed, nodes)
+        kept, first = passed, _count(pc.invert(passed))
+        if self.nodes_kept is not None:
+            before = pc.list_flatten(pc.if_else(self.alive, self.nodes_kept, None))
+            kept = pc.and_(passed, before)
+            first = _count(before) - _count(kept)
+        self.nodes_kept = _relisted(kept, nodes)
+        self.record.rules[rule.name] = RuleRecord(
+            _count(has_text), _count(pc.invert(passed)), first
+        )
+
+    def _drop(self, dropped: pa.Array, reason: str) -> None:
+        first = pc.and_(dropped, self.alive)
+        for row in pc.indices_nonzero(first).to_pylist():
+            self.dropped_by[row] = reason
+        self.alive = pc.and_(self.alive, pc.invert(dropped))
+
+    # Commit
+
+    def commit(self) -> None:
+        """Write the verdicts with the unit's record: the unit is done."""
+        columns: dict[str, pa.Array] = {
+            "kept": self.alive,
+            "dropped_by": pa.array(self.dropped_by, pa.string()),
+        }
+        if self.nodes_kept is not None:
+            columns["nodes_kept"] = pc.if_else(self.alive, self.nodes_kept, None)
+        columns |= {f"rule.{name}": verdict for name, verdict in self.verdicts.items()}
+        sizes = self.columns(["payload_bytes"])["payload_bytes"].combine_chunks()
+        self.record.kept = _count(self.alive)
+        marks = [self.alive.to_pylist()]
+        if self.nodes_kept is not None:
+            marks.append(columns["nodes_kept"].to_pylist())
+        self.record.kept_digest = fingerprint(marks)
+        self.record.kept_bytes = pc.sum(sizes.filter(self.alive)).as_py() or 0
+        self.store.write_verdicts(self.worker.plan.folder, pa.table(columns), self.record)
+
+
+def _zeros(like: pa.Array) -> pa.Array:
+    return pa.array([PENDING] * len(like), pa.uint8())
+
+
+def _count(mask: pa.Array) -> int:
+    return int(pc.sum(mask).as_py() or 0)
+
+
+def _passes(rule: Rule, frame: pl.DataFrame | pl.Series) -> pa.Array:
+    assert isinstance(frame, pl.DataFrame)  # from_arrow of a table
+    passed = frame.select(rule.passes().alias("passed"))["passed"]
+    if len(passed) != len(frame):  # a rule without columns is a constant
+        passed = pl.Series([passed.item()] * len(frame), dtype=pl.Boolean)
+    return passed.to_arrow()
+
+
+def _relisted(flat: pa.Array, like: pa.ListArray) -> pa.ListArray:
+    """The flat values as lists of the lengths of `like`, null where it is null."""
+    lengths = pc.fill_null(pc.list_value_length(like), 0).to_pylist()
+    offsets = [0]
+    for length in lengths:
+        offsets.append(offsets[-1] + length)
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)
+    return pc.if_else(pc.is_valid(like), lists, None)
