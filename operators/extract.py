@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -23,17 +24,19 @@ _BYTE_ORDER_MARKS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
-# What browsers decode in place of the declared name (WHATWG Encoding Standard).
+# What browsers decode in place of the declared name (WHATWG Encoding Standard), by codec name.
 _SUPERSETS = {
     "ascii": "cp1252",
-    "euc-kr": "cp949",
+    "euc_kr": "cp949",
     "gb2312": "gb18030",
     "gbk": "gb18030",
-    "iso-8859-1": "cp1252",
-    "latin-1": "cp1252",
+    "iso8859-1": "cp1252",
     "shift_jis": "cp932",
-    "us-ascii": "cp1252",
 }
+_LABELS = {"x-sjis": "cp932", "x-gbk": "gb18030", "windows-949": "cp949"}
+# Codecs of Python's that no web page means.
+_FOREIGN = {"utf-7", "unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined"}
+_SAMPLE = 65536
 
 
 class UndecodablePage(ValueError):
@@ -41,10 +44,10 @@ class UndecodablePage(ValueError):
 
 
 def decode_html(html: bytes, http_charset: str | None = None) -> str:
-    """The page as text: byte order mark, else HTTP header, else meta, else detection.
+    """The page as text: byte order mark, else HTTP header, else meta, else UTF-8, else detection.
 
-    A declared character set that does not fit the bytes is passed over, as browsers' users would
-    want it; when nothing fits, UTF-8 with replacement characters is used.
+    A declared character set that does not fit the bytes is passed over. UTF-8 with a few broken
+    characters is read as UTF-8.
 
     Raises:
         UndecodablePage: the bytes look like binary data.
@@ -52,23 +55,53 @@ def decode_html(html: bytes, http_charset: str | None = None) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if html.startswith(mark):
             return html.decode(encoding, "replace")
-    meta = _META_CHARSET.search(html, 0, 4096)
-    declared = [http_charset, meta.group(1).decode("ascii", "replace") if meta else None, "utf-8"]
-    for name in declared:
+    for name in (http_charset, _meta_charset(html), "utf-8"):
         text = _decoded(html, name) if name else None
         if text is not None:
             return text
     if b"\0" in html[:1024]:
         raise UndecodablePage("the page holds binary data")
-    detected = from_bytes(html[:65536]).best()
-    return html.decode(detected.encoding if detected else "utf-8", "replace")
+    return _slightly_broken_utf8(html) or _detected(html) or html.decode("utf-8", "replace")
+
+
+def _meta_charset(html: bytes) -> str | None:
+    """What the page says of itself. It was readable as ASCII, so UTF-16 cannot be meant."""
+    found = _META_CHARSET.search(html, 0, 4096)
+    name = found.group(1).decode("ascii", "replace").lower() if found else None
+    return "utf-8" if name and name.startswith(("utf-16", "utf-32", "utf16", "utf32")) else name
 
 
 def _decoded(html: bytes, name: str) -> str | None:
+    label = name.strip(" \t\"'").lower()
     try:
-        return html.decode(_SUPERSETS.get(name.strip().lower(), name.strip()), "strict")
-    except (UnicodeDecodeError, LookupError):
+        codec = codecs.lookup(_LABELS.get(label, label))
+    except (LookupError, ValueError):
         return None
+    encoding = _SUPERSETS.get(codec.name, codec.name)
+    if encoding in _FOREIGN or not codec._is_text_encoding:
+        return None
+    try:
+        return html.decode(encoding, "strict")
+    except UnicodeError:
+        return html.decode("latin-1") if encoding == "cp1252" else None
+
+
+def _slightly_broken_utf8(html: bytes) -> str | None:
+    """UTF-8 text with replacement characters, when at most one in fifty characters is broken."""
+    text = html.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    beyond_ascii = sum(char > "\x7f" for char in text) - broken
+    return text if beyond_ascii > broken and broken * 50 <= len(text) else None
+
+
+def _detected(html: bytes) -> str | None:
+    for cut in range(4):  # the sample may end inside a character
+        excluded = ["utf_16", "utf_32", "utf_7"]
+        found = from_bytes(html[: _SAMPLE - cut], cp_exclusion=excluded).best()
+        text = _decoded(html, found.encoding) if found else None
+        if text is not None:
+            return text
+    return None
 
 
 @dataclass
@@ -113,9 +146,11 @@ class ExtractTrafilatura(Operator[None]):
         rows = [value if value is not None else empty for value in results.values]
         return measured(self.writes, list(zip(*rows, strict=True)) or _none(self), results.errors)
 
-    def _page(self, url: str, html: bytes, charset: str | None) -> tuple[Any, ...]:
+    def _page(self, url: str, html: bytes | None, charset: str | None) -> tuple[Any, ...]:
         from trafilatura import bare_extraction
 
+        if html is None:
+            raise ValueError("the page has no bytes")
         if len(html) > self.max_bytes:
             raise ValueError(f"page of {len(html)} bytes; the limit is {self.max_bytes}")
         found = bare_extraction(
@@ -152,38 +187,44 @@ def numbered(nodes: Iterator[Node]) -> Iterator[Node]:
 _BLOCKS = {"p": "text", "quote": "quote", "code": "code", "item": "list_item", "head": "heading"}
 
 
-def _nodes(element: _Element, url: str) -> Iterator[Node]:
-    """Nodes of trafilatura's tree. Text around an image becomes nodes before and after it."""
+def _nodes(element: _Element, url: str, kind: str = "text") -> Iterator[Node]:
+    """Nodes of trafilatura's tree. Text around an image becomes nodes before and after it.
+
+    `kind` is what plain text is here: inside a quote or a list item its paragraphs are of it.
+    """
     for child in element:
         match child.tag:
             case "graphic":
                 yield from _image(child, url)
             case "table":
                 yield from _table(child, url)
-            case tag if tag in _BLOCKS and not _holds_blocks(child):
-                yield from _block(child, _BLOCKS[tag], url)
-            case tag if tag in _BLOCKS or tag in ("list", "div", "main", "body"):
-                yield from _lone_text(child.text)
-                yield from _nodes(child, url)
-            case _:
-                yield from _block(child, "text", url)
-        yield from _lone_text(child.tail)
+            case "list" | "div" | "main" | "body":
+                yield from _lone_text(child.text, kind)
+                yield from _nodes(child, url, kind)
+            case tag if tag in _BLOCKS and _holds_blocks(child):
+                yield from _lone_text(child.text, _BLOCKS[tag])
+                yield from _nodes(child, url, _BLOCKS[tag])
+            case "p":
+                yield from _block(child, kind, url)
+            case tag:
+                yield from _block(child, _BLOCKS.get(tag, kind), url)
+        yield from _lone_text(child.tail, kind)
 
 
 def _holds_blocks(element: _Element) -> bool:
     return any(child.tag in ("p", "list", "table", "quote", "head") for child in element)
 
 
-def _lone_text(text: str | None) -> Iterator[Node]:
+def _lone_text(text: str | None, kind: str) -> Iterator[Node]:
     if text and text.strip():
-        yield Node("text", " ".join(text.split()))
+        yield Node(kind, " ".join(text.split()))
 
 
 def _block(element: _Element, kind: str, url: str) -> Iterator[Node]:
     rend = element.get("rend") or ""
     level = int(rend[1]) if kind == "heading" and re.fullmatch("h[1-6]", rend) else None
     text = ""
-    for piece in _pieces(element):
+    for piece in _pieces(element, verbatim=kind == "code"):
         if isinstance(piece, str):
             text += piece
             continue
@@ -194,22 +235,29 @@ def _block(element: _Element, kind: str, url: str) -> Iterator[Node]:
 
 
 def _text(text: str, kind: str, level: int | None) -> Iterator[Node]:
-    lines = text.split("\n") if kind != "code" else [text.strip("\n")]
-    clean = "\n".join(" ".join(line.split()) if kind != "code" else line for line in lines).strip()
+    if kind == "code":
+        clean = text.strip("\n").rstrip()
+    else:
+        clean = "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()
     if clean:
         yield Node(kind, clean, level=level)
 
 
-def _pieces(element: _Element) -> Iterator[str | _Element]:
-    yield element.text or ""
+def _pieces(element: _Element, *, verbatim: bool) -> Iterator[str | _Element]:
+    """Texts and images below the element; only a line break in the page breaks a line."""
+
+    def text(raw: str | None) -> str:
+        return (raw or "") if verbatim else re.sub(r"\s+", " ", raw or "")
+
+    yield text(element.text)
     for child in element:
         if child.tag == "graphic":
             yield child
         elif child.tag == "lb":
             yield "\n"
         else:
-            yield from _pieces(child)
-        yield child.tail or ""
+            yield from _pieces(child, verbatim=verbatim)
+        yield text(child.tail)
 
 
 def _image(element: _Element, url: str) -> Iterator[Node]:

@@ -1,4 +1,4 @@
-"""Every operator by name. Explicit on purpose: what exists can be read here."""
+"""Every operator and source by name. Explicit on purpose: what exists can be read here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import Any
 from operators.base import Operator
 from operators.extract import ExtractTrafilatura
 from operators.language import LanguageId
+from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
+from operators.warc import WarcSource
 from schemas.errors import did_you_mean
 
 OPERATORS: dict[str, type[Operator[Any]]] = {
     kind.name: kind for kind in (ExtractTrafilatura, LanguageId, TextStatistics)
+}
+
+SOURCES: dict[str, type[Source]] = {
+    kind.name: kind for kind in (WarcSource, HtmlSource, TableSource)
 }
 
 

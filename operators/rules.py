@@ -24,7 +24,7 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
-from schemas.columns import COLUMNS
+from schemas.columns import COLUMNS, Column
 from schemas.errors import did_you_mean
 
 Level = Literal["document", "node"]
@@ -126,15 +126,70 @@ def parse(text: str, level: Level = "document") -> Expression:
     return Expression(text, tuple(sorted(translator.columns)), tuple(translator.comparisons))
 
 
+_MOST_CHARACTERS = 4000
+_MOST_DEPTH = 50
+_REWRITTEN = re.compile(
+    r"""(?P<text>[rR]?(?:'[^'\n]*'|"[^"\n]*"))|(?P<null>\bis\s+(?P<not>not\s+)?null\b)"""
+)
+
+
 def _tree(text: str) -> ast.expr:
-    prepared = re.sub(r"\bis\s+not\s+null\b", "is not None", text)
-    prepared = re.sub(r"\bis\s+null\b", "is None", prepared)
+    """The condition's syntax tree, bounded in length and depth."""
+    if not text.strip():
+        raise ExpressionError("the condition is empty; write one, e.g. 'word_count < 50'")
+    if len(text) > _MOST_CHARACTERS:
+        raise ExpressionError(f"{len(text)} characters; a condition has at most {_MOST_CHARACTERS}")
     try:
-        return ast.parse(prepared.strip(), mode="eval").body
+        tree = ast.parse(_REWRITTEN.sub(_as_python, text).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         place = getattr(error, "offset", None)
         where = f" at character {place}" if place else ""
-        raise ExpressionError(f"not a condition{where}: {text!r}") from None
+        raise ExpressionError(f"not a condition{where}: {_cut(text)!r}{_hint(text)}") from None
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        if depth > _MOST_DEPTH:
+            raise ExpressionError(f"a condition is nested at most {_MOST_DEPTH} deep")
+        level = [child for node in level for child in ast.iter_child_nodes(node)]  # type: ignore[misc]
+    return tree
+
+
+def _as_python(match: re.Match[str]) -> str:
+    """Texts are taken literally, backslashes included; null is Python's None."""
+    if match["text"]:
+        return "r" + match["text"].lstrip("rR")
+    return "is not None" if match["not"] else "is None"
+
+
+def _cut(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def _shown(node: ast.expr) -> str:
+    """A piece of the condition as its author would quote it."""
+    text = _cut(ast.unparse(node))
+    return text if isinstance(node, ast.Constant) else f"'{text}'"
+
+
+def _comparison(node: ast.expr, typed: Typed) -> str:
+    """A valid condition with this piece in it."""
+    text = _cut(ast.unparse(node))
+    match typed.kind:
+        case "text":
+            return f"title == {text}" if isinstance(node, ast.Constant) else f"{text} == 'en'"
+        case "number":
+            return f"{text} >= 1"
+        case _:
+            return "title is null"
+
+
+def _hint(text: str) -> str:
+    """What people of other languages mostly meant."""
+    if re.search(r"[^=!<>]=[^=]", text):
+        return "; equality is written =="
+    if "&&" in text or "||" in text or re.search(r"!(?!=)", text):
+        return "; write 'and', 'or', 'not'"
+    return ""
 
 
 class _Translator:
@@ -149,9 +204,8 @@ class _Translator:
     def boolean(self, node: ast.expr) -> Typed:
         typed = self.translate(node)
         if typed.kind != "boolean":
-            shown = ast.unparse(node)
             raise ExpressionError(
-                f"'{shown}' is a {typed.kind}, not a condition; compare it, e.g. '{shown} >= 1'"
+                f"{_shown(node)} is no condition; compare it, e.g. {_comparison(node, typed)}"
             )
         return typed
 
@@ -176,7 +230,7 @@ class _Translator:
             case ast.List(elts=items):
                 return self._list(items)
             case _:
-                raise ExpressionError(f"'{ast.unparse(node)}' is not part of the rule language")
+                raise ExpressionError(f"{_shown(node)} is not part of the rule language")
 
     def _join(self, parts: list[Typed], op: ast.boolop) -> Typed:
         joined = parts[0].expr
@@ -187,12 +241,12 @@ class _Translator:
     def _negative(self, operand: ast.expr) -> Typed:
         value = self._number(operand)
         constant = -value.constant if value.constant is not None else None
-        return Typed(-value.expr, "number", constant)
+        return Typed(-value.expr if constant is None else pl.lit(constant), "number", constant)
 
     def _number(self, node: ast.expr) -> Typed:
         typed = self.translate(node)
         if typed.kind != "number":
-            raise ExpressionError(f"'{ast.unparse(node)}' is a {typed.kind}, not a number")
+            raise ExpressionError(f"{_shown(node)} is a {typed.kind}, not a number")
         return typed
 
     def _name(self, name: str) -> Typed:
@@ -200,24 +254,26 @@ class _Translator:
             return self._constant(_NAMED_CONSTANTS[name])
         found = COLUMNS.get(name)
         if found is None:
-            known = [c.name for c in COLUMNS.values() if self.level in (None, c.level)]
+            known = [c.name for c in COLUMNS.values() if self._allowed(c) and _kind(c.type)]
             raise ExpressionError(f"no column '{name}'; {did_you_mean(name, known)}")
-        if self.level == "document" and found.level != "document":
-            raise ExpressionError(
-                f"column '{name}' describes a {found.level}; "
+        if not self._allowed(found):
+            reason = (
                 "add 'table: nodes' to judge nodes by it"
+                if found.level == "node"
+                else ("no rule of this recipe judges images")
+            )
+            raise ExpressionError(f"column '{name}' describes {found.level}s; {reason}")
+        kind = _kind(found.type)
+        if kind is None:
+            raise ExpressionError(
+                f"column '{name}' holds {found.type}; rules compare numbers and texts"
             )
         self.columns.add(name)
-        return Typed(pl.col(name), self._kind(name, found.type))
+        return Typed(pl.col(name), kind)
 
-    def _kind(self, name: str, arrow: pa.DataType) -> Kind:
-        if pa.types.is_boolean(arrow):
-            return "boolean"
-        if pa.types.is_integer(arrow) or pa.types.is_floating(arrow):
-            return "number"
-        if pa.types.is_string(arrow):
-            return "text"
-        raise ExpressionError(f"column '{name}' holds {arrow}; rules compare numbers and texts")
+    def _allowed(self, found: Column) -> bool:
+        """Node rules may ask the node and its document, document rules the document alone."""
+        return self.level is None or found.level in ("document", self.level)
 
     def _constant(self, value: object) -> Typed:
         match value:
@@ -239,7 +295,7 @@ class _Translator:
         if len(kinds) != 1 or None in constants or not kinds <= {"number", "text"}:
             raise ExpressionError("a list holds numbers only or texts only, e.g. ['en', 'zh']")
         kind: Kind = "list of texts" if kinds == {"text"} else "list of numbers"
-        return Typed(pl.lit(pl.Series(constants)), kind, constants)
+        return Typed(pl.lit(None), kind, constants)
 
     def _compare(self, node: ast.Compare) -> Typed:
         operands = [node.left, *node.comparators]
@@ -257,9 +313,11 @@ class _Translator:
             return Typed(a.expr.is_null() if op == "is" else a.expr.is_not_null(), "boolean")
         if op in ("in", "not in"):
             return self._membership(left, a, op, b, right)
+        if "null" in (a.kind, b.kind):
+            raise ExpressionError(f"write '{_cut(ast.unparse(left))} is null' to ask for null")
         if a.kind != b.kind or a.kind not in ("number", "text", "boolean"):
             raise ExpressionError(
-                f"'{ast.unparse(left)}' is a {a.kind} and '{ast.unparse(right)}' a {b.kind}: "
+                f"{_shown(left)} is a {a.kind} and {_shown(right)} a {b.kind}: "
                 "they cannot be compared"
             )
         self._remember(left, op, b.constant)
@@ -269,11 +327,13 @@ class _Translator:
     def _membership(self, node: ast.expr, a: Typed, op: str, b: Typed, right: ast.expr) -> Typed:
         if b.kind != f"list of {a.kind}s":
             raise ExpressionError(
-                f"'{ast.unparse(node)}' is a {a.kind}; '{op}' wants a list of {a.kind}s, "
-                f"not '{ast.unparse(right)}'"
+                f"{_shown(node)} is a {a.kind}; '{op}' wants a list of {a.kind}s, "
+                f"not {_shown(right)}"
             )
         self._remember(node, op, b.constant)
-        inside = a.expr.is_in(b.constant)
+        # Compared one by one: `is_in` neither mixes whole numbers with fractions nor finds a
+        # 32-bit fraction among 64-bit ones, though `==` does.
+        inside = pl.any_horizontal([a.expr == value for value in dict.fromkeys(b.constant)])
         return Typed(inside if op == "in" else ~inside, "boolean")
 
     def _remember(self, node: ast.expr, op: str, threshold: object) -> None:
@@ -281,7 +341,7 @@ class _Translator:
             self.comparisons.append(Comparison(node.id, op, threshold))
 
     def _arithmetic(self, node: ast.BinOp) -> Typed:
-        a, b = self._number(node.left).expr, self._number(node.right).expr
+        a, b = (self._number(side).expr.cast(pl.Float64) for side in (node.left, node.right))
         match node.op:
             case ast.Add():
                 return Typed(a + b, "number")
@@ -290,9 +350,9 @@ class _Translator:
             case ast.Mult():
                 return Typed(a * b, "number")
             case ast.Div():
-                return Typed(a / b, "number")
+                return Typed((a / b).fill_nan(None), "number")  # 0 / 0 is unknown
             case _:
-                raise ExpressionError(f"'{ast.unparse(node)}': use + - * /")
+                raise ExpressionError(f"{_shown(node)}: use + - * /")
 
     def _call(self, node: ast.Call) -> Typed:
         name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
@@ -309,7 +369,8 @@ class _Translator:
                 return self._matches(arguments[0], arguments[1].constant)
             case _:
                 known = "abs(number), length(text), matches(text, 'regex')"
-                raise ExpressionError(f"'{ast.unparse(node)}' is no function here; known: {known}")
+                shown = _cut(ast.unparse(node))
+                raise ExpressionError(f"'{shown}' is none of the functions: {known}")
 
     def _matches(self, subject: Typed, pattern: str) -> Typed:
         try:
@@ -317,6 +378,14 @@ class _Translator:
         except pl.exceptions.ComputeError:
             raise ExpressionError(f"not a regular expression: {pattern!r}") from None
         return Typed(subject.expr.str.contains(pattern), "boolean")
+
+
+def _kind(arrow: pa.DataType) -> Kind | None:
+    if pa.types.is_boolean(arrow):
+        return "boolean"
+    if pa.types.is_integer(arrow) or pa.types.is_floating(arrow):
+        return "number"
+    return "text" if pa.types.is_string(arrow) else None
 
 
 def _mirrored(op: str) -> str:

@@ -11,19 +11,17 @@ import gzip
 import hashlib
 import itertools
 import json
-import re
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 from pydantic import BaseModel, ConfigDict, Field
 
 from operators.base import by_row, measured
@@ -32,6 +30,7 @@ from schemas.columns import schema
 from schemas.errors import InputError
 
 PAYLOAD = schema("html")
+ADDRESS = ("url", "source_file", "source_offset", "source_record")
 _CHUNK = 1 << 20
 
 
@@ -113,293 +112,45 @@ class Source(BaseModel, ABC):
         """Everything in the input, in its order, without its bytes."""
 
     @abstractmethod
-    def read(self, uri: str, rows: pa.Table) -> Iterator[bytes]:
-        """The decoded bytes for each of `rows` (of this input, in its order)."""
+    def read(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
+        """For each of `rows`, in order, its decoded bytes, or why there are none.
+
+        `rows` are of this input, in its order, and have the columns of `ADDRESS`.
+        """
 
     def payload(self, uri: str, rows: pa.Table) -> pa.Table:
-        """Column `html` for `rows`, with an error for each page that cannot be decoded."""
-        results = by_row(_forced, self.read_guarded(uri, rows))
+        """Column `html` for `rows`, with an error for each page that cannot be read or decoded."""
+        results = by_row(_raised, self.read(uri, rows))
         return measured(PAYLOAD, [results.values], results.errors)
 
-    def read_guarded(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
-        """As `read`, with an exception in place of the bytes that could not be read."""
-        for index in range(rows.num_rows):
-            try:
-                yield next(iter(self.read(uri, rows.slice(index, 1))))
-            except Exception as error:  # noqa: BLE001  # handed on as this row's error
-                yield error
 
-
-def _forced(value: bytes | Exception) -> bytes:
+def _raised(value: bytes | Exception) -> bytes:
     if isinstance(value, Exception):
         raise value
     return value
 
 
+class ChangedInput(ValueError):
+    """An input does not hold any more what it held when it was indexed."""
+
+
 def document_id(url: str, date: datetime | None, digest: str) -> str:
     """Hash of what makes a capture: URL, second of capture, content. 32 hexadecimal digits."""
     stamp = date.isoformat() if date else ""
-    return _blake2b("\0".join((url, stamp, digest)).encode())
+    return digest_of("\0".join((url, stamp, digest)).encode("utf-8", "surrogatepass"))
 
 
-def _blake2b(data: bytes) -> str:
+def digest_of(data: bytes) -> str:
+    """BLAKE2b-128 of the bytes, hexadecimal."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _domain(url: str) -> str | None:
+def domain_of(url: str) -> str | None:
+    """The URL's host in lower case; None where it has none."""
     try:
         return (urlsplit(url).hostname or "").lower() or None
     except ValueError:
         return None
-
-
-# --- WARC ---------------------------------------------------------------------------------------
-
-_HTML_TYPES = ("text/html", "application/xhtml+xml")
-_READ_MEDIA = (*_HTML_TYPES, "image/")
-_HTML_START = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
-_READ_TYPES = WarcRecordType.response | WarcRecordType.resource
-_RECORD_STARTS = {b"\x1f\x8b\x08": "gzip", b"(\xb5/\xfd": "zstd", b"WARC/": "plain"}
-
-
-class CorruptRecord(ValueError):
-    """A record whose bytes end early or do not decode."""
-
-
-class WarcSource(Source):
-    """Web archives: WARC files, plain or compressed with gzip or zstd."""
-
-    name = "warc"
-
-    def index(self, uri: str) -> Iterator[Found]:
-        """Response and resource records with status 200: pages and images."""
-        addressable = _addressable(uri)
-        for ordinal, (offset, record) in enumerate(_records(uri)):
-            if isinstance(record, Skipped):
-                yield record
-                continue
-            try:
-                yield _found(record, Path(uri).name, offset if addressable else None, ordinal)
-            except (OSError, ValueError) as error:
-                yield Skipped(f"corrupt record ({type(error).__name__})")
-
-    def read(self, uri: str, rows: pa.Table) -> Iterator[bytes]:
-        """The pages' bytes: by offset, or by reading on where records have no address."""
-        offsets = rows["source_offset"].to_pylist()
-        wanted = rows["source_record"].to_pylist()
-        if None in offsets:
-            yield from _read_in_order(uri, wanted)
-            return
-        with open_input(uri) as stream:
-            for offset in offsets:
-                yield _body_at(stream, offset)
-
-    def read_guarded(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
-        """One pass where records have no address; record by record otherwise."""
-        if None not in rows["source_offset"].to_pylist():
-            yield from super().read_guarded(uri, rows)
-            return
-        wanted = set(rows["source_record"].to_pylist())
-        for ordinal, (_, record) in enumerate(_records(uri, decode=True)):
-            if ordinal in wanted and isinstance(record, WarcRecord):
-                try:
-                    yield _body(record)
-                except Exception as error:  # noqa: BLE001  # handed on as this row's error
-                    yield error
-
-
-def _read_in_order(uri: str, wanted: Iterable[int]) -> Iterator[bytes]:
-    ordinals = set(wanted)
-    for ordinal, (_, record) in enumerate(_records(uri, decode=True)):
-        if ordinal in ordinals and isinstance(record, WarcRecord):
-            yield _body(record)
-
-
-def _iterator(stream: BinaryIO, *, decode: bool) -> ArchiveIterator:
-    return ArchiveIterator(
-        stream,
-        record_types=_READ_TYPES,
-        parse_http=True,
-        auto_decode="all" if decode else "none",
-        quirks_mode=True,
-        fsspec_args=False,
-    )
-
-
-def _is_archive(uri: str) -> bool:
-    with open_input(uri) as stream:
-        magic = stream.read(5)
-        mark = next((mark for mark in _RECORD_STARTS if magic.startswith(mark)), None)
-        return mark is not None and _starts_record(stream, 0, mark)
-
-
-def _records(uri: str, *, decode: bool = False) -> Iterator[tuple[int, WarcRecord | Skipped]]:
-    """Every readable record with its position; a corrupt stretch yields one Skipped."""
-    start: int | None = 0 if _is_archive(uri) else _next_start(uri, 1)
-    if start != 0:
-        yield 0, Skipped("no WARC record at the start of the file")
-    while start is not None:
-        last = start - 1
-        with open_input(uri) as stream:
-            stream.seek(start)
-            try:
-                for record in _iterator(stream, decode=decode):
-                    last = start + record.stream_pos
-                    yield last, record
-                return
-            except OSError as error:
-                reason = str(error).split(":")[0].lower() or "unreadable"
-                yield max(last, start), Skipped(f"corrupt record ({reason})")
-        start = _next_start(uri, max(last, start) + 1)
-
-
-def _next_start(uri: str, position: int) -> int | None:
-    """Where the next readable record starts at or after `position`; None at the end."""
-    with open_input(uri) as stream:
-        stream.seek(0)
-        magic = stream.read(5)
-        marks = [mark for mark in _RECORD_STARTS if magic.startswith(mark[:2])] or [b"WARC/"]
-        stream.seek(position)
-        tail = b""
-        while chunk := stream.read(_CHUNK):
-            window = tail + chunk
-            base = stream.tell() - len(window)
-            for at in _positions(window, marks[0]):
-                if base + at >= position and _starts_record(stream, base + at, marks[0]):
-                    return base + at
-            tail = window[-8:]
-            stream.seek(base + len(window))
-    return None
-
-
-def _positions(window: bytes, mark: bytes) -> Iterator[int]:
-    at = window.find(mark)
-    while at >= 0:
-        yield at
-        at = window.find(mark, at + 1)
-
-
-def _starts_record(stream: BinaryIO, position: int, mark: bytes) -> bool:
-    stream.seek(max(position - 1, 0))
-    head = stream.read(4096)
-    before, head = (head[:1], head[1:]) if position else (b"\n", head)
-    match _RECORD_STARTS[mark]:
-        case "plain":
-            return before == b"\n"
-        case "gzip":
-            try:
-                return zlib.decompressobj(31).decompress(head, 5) == b"WARC/"
-            except zlib.error:
-                return False
-        case _:
-            try:
-                return bool(
-                    pa.CompressedInputStream(pa.BufferReader(head), "zstd").read(5) == b"WARC/"
-                )
-            except OSError:
-                return False
-
-
-def _addressable(uri: str) -> bool:
-    """True when each record can be read by its offset: plain, or one gzip member a record."""
-    with open_input(uri) as stream:
-        magic = stream.read(4)
-        if magic[:2] not in (b"\x1f\x8b", b"WA"):
-            return False
-        stream.seek(0)
-        try:
-            records = ArchiveIterator(stream, quirks_mode=True, fsspec_args=False)
-            places = [record.stream_pos for record in itertools.islice(records, 2)]
-        except OSError:
-            return magic[:2] == b"WA"
-        for place in places:
-            stream.seek(place)
-            if stream.read(2) != magic[:2]:
-                return False
-    return True
-
-
-def _found(record: WarcRecord, file: str, offset: int | None, ordinal: int) -> Found:
-    url = (record.headers.get("WARC-Target-URI") or "").strip("<> \r\n")
-    is_http = record.is_http_parsed
-    if is_http and record.http_headers.status_code != 200:
-        return Skipped(f"status {record.http_headers.status_code}")
-    expected = record.content_length
-    media = _media_type(record, is_http=is_http)
-    body = record.reader.read() if not media or media.startswith(_READ_MEDIA) else b""
-    if not media and _HTML_START.match(body):
-        media = "text/html"
-    is_image = media.startswith("image/")
-    if media not in _HTML_TYPES and not is_image:
-        return Skipped(f"type {media or 'not declared'}")
-    if len(body) < expected:
-        return Skipped("truncated record")
-    if not body:
-        return Skipped("empty body")
-    digest, date = _blake2b(body), _utc(record.record_date)
-    if is_image:
-        return Picture(url, file, offset, ordinal, date, media, len(body), digest)
-    charset = record.http_charset if is_http else None
-    identity = document_id(url, date, digest)
-    return Page(
-        identity, url, _domain(url), file, offset, ordinal, date, charset, digest, len(body)
-    )
-
-
-def _media_type(record: WarcRecord, *, is_http: bool) -> str:
-    declared = record.http_content_type if is_http else record.headers.get("Content-Type")
-    return (declared or "").split(";")[0].strip().lower()
-
-
-def _utc(date: datetime | None) -> datetime | None:
-    if date is None:
-        return None
-    return (
-        (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
-    )
-
-
-def _body_at(stream: BinaryIO, offset: int) -> bytes:
-    stream.seek(offset)
-    try:
-        return _body(next(iter(_iterator(stream, decode=True))))
-    except OSError:  # servers and crawlers that mislabel what they chunked or compressed
-        stream.seek(offset)
-        return _leniently_decoded(next(iter(_iterator(stream, decode=False))))
-
-
-def _leniently_decoded(record: WarcRecord) -> bytes:
-    body = _dechunked(_body(record))
-    encoding = (record.http_headers.get("Content-Encoding") or "").lower()
-    if encoding in ("gzip", "x-gzip", "deflate") and not body.lstrip().startswith(b"<"):
-        try:
-            return zlib.decompress(body, 47 if "gzip" in encoding else -15)
-        except zlib.error as error:
-            raise CorruptRecord(f"the page's {encoding} encoding is broken: {error}") from None
-    return body
-
-
-def _dechunked(body: bytes) -> bytes:
-    """The content of a chunked body, chunk extensions ignored; the body itself if not chunked."""
-    parts: list[bytes] = []
-    at = 0
-    while (end := body.find(b"\r\n", at)) >= 0:
-        try:
-            size = int(body[at:end].split(b";")[0], 16)
-        except ValueError:
-            break
-        if size == 0:
-            return b"".join(parts)
-        parts.append(body[end + 2 : end + 2 + size])
-        at = end + 2 + size + 2
-    return b"".join(parts) or body
-
-
-def _body(record: WarcRecord) -> bytes:
-    body: bytes = record.reader.read()
-    if not body:
-        raise CorruptRecord("the page's body does not decode, or is cut off")
-    return body
 
 
 # --- Folder of pages ----------------------------------------------------------------------------
@@ -423,13 +174,14 @@ class HtmlSource(Source):
         return [self.path]
 
     def _pages(self, uri: str) -> list[Path]:
-        return sorted(p for p in Path(uri).rglob("*") if p.suffix.lower() in _PAGE_ENDINGS)
+        found = (path for path in Path(uri).rglob("*") if path.suffix.lower() in _PAGE_ENDINGS)
+        return sorted(path for path in found if path.is_file())
 
     def size_and_stamp(self, uri: str) -> tuple[int, str]:
         """Total size, and a hash over names, sizes and times of the pages."""
         stats = [(path, path.stat()) for path in self._pages(uri)]
         listing = [f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path, stat in stats]
-        return sum(stat.st_size for _, stat in stats), _blake2b("\n".join(listing).encode())
+        return sum(stat.st_size for _, stat in stats), digest_of("\n".join(listing).encode())
 
     def checksum(self, uri: str) -> str:
         """SHA-256 over names and contents of the pages, in order."""
@@ -447,15 +199,21 @@ class HtmlSource(Source):
             if not body:
                 yield Skipped("empty body")
                 continue
-            url = self.base_url.rstrip("/") + "/" + quote(name)
-            digest = _blake2b(body)
+            base = self.base_url if self.base_url.endswith("/") else f"{self.base_url}/"
+            url = base + quote(name)
+            digest = digest_of(body)
             identity = document_id(url, None, digest)
-            yield Page(identity, url, _domain(url), name, 0, ordinal, None, None, digest, len(body))
+            yield Page(
+                identity, url, domain_of(url), name, 0, ordinal, None, None, digest, len(body)
+            )
 
-    def read(self, uri: str, rows: pa.Table) -> Iterator[bytes]:
+    def read(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
         """The files' bytes."""
         for name in rows["source_file"].to_pylist():
-            yield (Path(uri) / name).read_bytes()
+            try:
+                yield (Path(uri) / name).read_bytes()
+            except OSError as error:
+                yield error
 
 
 # --- Tables of pages ----------------------------------------------------------------------------
@@ -472,47 +230,48 @@ class TableSource(Source):
     def index(self, uri: str) -> Iterator[Found]:
         """Every row with a URL and a page."""
         for ordinal, row in enumerate(_rows(uri)):
-            match row:
-                case {"url": str(url), "html": str() | bytes() as html} if url and html:
-                    body = _encoded(html)
-                    digest = _blake2b(body)
-                    identity = document_id(url, None, digest)
-                    charset: Literal["utf-8"] | None = "utf-8" if isinstance(html, str) else None
-                    name, domain = Path(uri).name, _domain(url)
-                    yield Page(
-                        identity, url, domain, name, None, ordinal, None, charset, digest, len(body)
-                    )
-                case {"malformed": str(reason)}:
-                    yield Skipped(reason)
-                case _:
-                    yield Skipped("row without url or html")
+            yield row if isinstance(row, Skipped) else _page_of(row, Path(uri).name, ordinal)
 
-    def read(self, uri: str, rows: pa.Table) -> Iterator[bytes]:
+    def read(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
         """The rows' pages, in one pass over the part of the file that holds them."""
         wanted = rows["source_record"].to_pylist()
         first = min(wanted, default=0)
-        chosen = set(wanted)
-        for ordinal, row in enumerate(_rows(uri, start=first), start=first):
-            if ordinal in chosen:
-                chosen.discard(ordinal)
+        numbered = enumerate(_rows(uri, first), start=first)
+        for url, number in zip(rows["url"].to_pylist(), wanted, strict=True):
+            row = next((found for ordinal, found in numbered if ordinal == number), None)
+            if isinstance(row, dict) and row.get("url") == url:
                 yield _encoded(row["html"])
-            if not chosen:
-                return
+            else:
+                yield ChangedInput(f"row {number} is not the page that was indexed")
 
-    def read_guarded(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
-        """As `read`: rows were checked when they were indexed."""
-        yield from self.read(uri, rows)
+
+def _page_of(row: dict[str, Any], file: str, ordinal: int) -> Found:
+    match row:
+        case {"url": str(url), "html": str() | bytes() as html} if (
+            url.isprintable() and url and html
+        ):
+            body = _encoded(html)
+            digest = digest_of(body)
+            charset = "utf-8" if isinstance(html, str) else None
+            identity = document_id(url, None, digest)
+            return Page(
+                identity, url, domain_of(url), file, None, ordinal, None, charset, digest, len(body)
+            )
+        case _:
+            return Skipped("row without url or html")
 
 
 def _encoded(html: str | bytes) -> bytes:
     return html.encode("utf-8", "surrogatepass") if isinstance(html, str) else html
 
 
-def _rows(uri: str, start: int = 0) -> Iterator[dict[str, Any]]:
-    if uri.endswith(".parquet"):
-        yield from _parquet_rows(uri, start)
-    else:
-        yield from itertools.islice(_json_rows(uri), start, None)
+def _rows(uri: str, start: int = 0) -> Iterator[dict[str, Any] | Skipped]:
+    """Rows from number `start` on; raises InputError when the file is not of its kind."""
+    rows = _parquet_rows(uri, start) if uri.endswith(".parquet") else _json_rows(uri, start)
+    try:
+        yield from rows
+    except (pa.ArrowInvalid, gzip.BadGzipFile) as error:
+        raise InputError(f"{uri} cannot be read: {error}") from None
 
 
 def _parquet_rows(uri: str, start: int) -> Iterator[dict[str, Any]]:
@@ -533,19 +292,19 @@ def _parquet_rows(uri: str, start: int) -> Iterator[dict[str, Any]]:
             first += length
 
 
-def _json_rows(uri: str) -> Iterator[dict[str, Any]]:
+def _json_rows(uri: str, start: int) -> Iterator[dict[str, Any] | Skipped]:
     with open_input(uri) as stream:
         lines = gzip.GzipFile(fileobj=stream) if uri.endswith(".gz") else stream
-        for line in cast("Iterable[bytes]", lines):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError:
-                row = None
-            yield row if isinstance(row, dict) else {"malformed": "line is not a JSON object"}
+        filled = (line for line in cast("Iterable[bytes]", lines) if line.strip())
+        try:
+            yield from map(_json_row, itertools.islice(filled, start, None))
+        except (EOFError, zlib.error):
+            yield Skipped("rest of the file (its gzip stream is cut off or broken)")
 
 
-SOURCES: dict[str, type[Source]] = {
-    kind.name: kind for kind in (WarcSource, HtmlSource, TableSource)
-}
+def _json_row(line: bytes) -> dict[str, Any] | Skipped:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    return row if isinstance(row, dict) else Skipped("line is not a JSON object")

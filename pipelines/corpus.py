@@ -15,8 +15,9 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from operators.registry import SOURCES
 from operators.rules import Comparison, Level, parse
-from operators.sources import SOURCES
+from operators.sources import ADDRESS
 from pipelines.render import document_html
 from pipelines.store import ERRORS, InputRecord, RuleRecord, StageRecord, Store, UnitRecord
 from pipelines.summary import Summary, read_records, unit_refs
@@ -313,9 +314,8 @@ class Corpus:
         found = self._inputs[number]
         config = {name: value for name, value in found.source.items() if name != "name"}
         source = SOURCES[found.source["name"]].model_validate(config)
-        keys = ("source_file", "source_offset", "source_record")
-        address = pa.Table.from_pylist([{key: row[key] for key in keys}])
-        result = next(source.read_guarded(found.uri, address), None)
+        address = pa.table({name: [row.get(name, url)] for name in ADDRESS})
+        result = next(source.read(found.uri, address), None)
         return None if isinstance(result, Exception) else result
 
 

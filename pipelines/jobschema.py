@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from operators.export import FORMATS
-from operators.sources import SOURCES
+from operators.registry import SOURCES
 from pipelines.plan import RECIPES, RULE_FRAGMENTS
 from pipelines.recipe import Step
 from schemas.job import Job

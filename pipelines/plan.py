@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from operators.base import Operator, Resources
 from operators.export import FORMATS
+from operators.registry import SOURCES
 from operators.rules import ExpressionError, Rule, parse_rule
-from operators.sources import SOURCES, Source
+from operators.sources import Source
 from pipelines.interleaved import INTERLEAVED
 from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
 from pipelines.recipe import Recipe, Step

@@ -10,8 +10,7 @@ from rich.table import Table
 
 from operators.base import Operator
 from operators.export import FORMATS
-from operators.registry import OPERATORS
-from operators.sources import SOURCES
+from operators.registry import OPERATORS, SOURCES
 from pipelines.corpus import Document, Verdict
 from pipelines.engine import RunResult
 from pipelines.estimate import Estimate

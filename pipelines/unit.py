@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from operators.base import ERROR_COLUMN, Resources
 from operators.rules import Rule
+from operators.sources import ADDRESS
 from pipelines.measure import batches, checked, merged, stored_schema, with_unreadable
 from pipelines.plan import PAYLOAD_COLUMN, Plan, Stage, fingerprint
 from pipelines.store import (
@@ -32,8 +33,6 @@ from pipelines.store import (
 from pipelines.work import Task, Worker, failed_stage
 from schemas.columns import ERROR, column
 from schemas.tables import DOCUMENTS
-
-_PAYLOAD_ADDRESS = ("source_file", "source_offset", "source_record", "payload_bytes")
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ class _Chain:
             return schema.empty_table()
         payload = PAYLOAD_COLUMN in operator.reads.names
         names = [name for name in operator.reads.names if name != PAYLOAD_COLUMN]
-        needed = dict.fromkeys([*names, *(_PAYLOAD_ADDRESS if payload else ())])
+        needed = dict.fromkeys([*names, *((*ADDRESS, "payload_bytes") if payload else ())])
         rows = self.columns(needed).take(missing)
         sizes = rows["payload_bytes"].to_pylist() if payload else None
         parts = []

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from operators.base import ERROR_COLUMN, Operator
 from operators.export import FORMATS, Format
-from operators.registry import OPERATORS, operator
-from operators.sources import SOURCES, Source
+from operators.registry import OPERATORS, SOURCES, operator
+from operators.sources import Source
 from schemas.columns import COLUMNS, ERROR
 from tests.strategies import split, split_points, tables
 

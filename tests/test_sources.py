@@ -27,9 +27,9 @@ from operators.sources import (
     Skipped,
     Source,
     TableSource,
-    WarcSource,
     document_id,
 )
+from operators.warc import WarcSource
 from schemas.errors import InputError
 from schemas.tables import DOCUMENTS
 
