@@ -49,8 +49,8 @@ def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, 
 def print_funnel(plan: Plan, result: RunResult, *, stage: str | None) -> None:
     """The funnel of a run, rules that dropped nothing summed up, and what the run computed."""
     summary, out = result.summary, console()
-    title = f"{plan.jobfile.name}: {summary.documents} documents from {summary.inputs} inputs"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    out.print(f"{plan.jobfile.name}: {summary.documents} documents from {summary.inputs} inputs")
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("stage", "rule", "condition"):
         table.add_column(name)
     table.add_column("dropped", justify="right")
