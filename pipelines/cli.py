@@ -85,7 +85,7 @@ def run(
     result = run_job(jobfile, options, _progress())
     _print_run(jobfile, result, stage=only)
     if report_ and not only:
-        _say(f"report    {_report(jobfile, fresh=result.units_run > 0)}")
+        _say(f"report    {_report(jobfile, fresh=result.changed)}")
 
 
 @app.command()

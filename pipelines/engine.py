@@ -44,6 +44,8 @@ class RunResult:
 
     summary: Summary
     shards: dict[str, list[str]] = field(default_factory=dict)
+    changed: bool = True
+    """False when the job's last run had the same outcome already."""
     units_run: int = 0
     seconds: float = 0.0
 
@@ -111,7 +113,7 @@ class _Run:
         if records is not None:
             done = {"units": units, "summary": asdict(summary)}
             self.store.write_json(self._reference_path, refers | {"done": done})
-        return self._result(summary, shards)
+        return self._result(summary, shards, changed=records is not None)
 
     def only(self) -> RunResult:
         """Compute one stage, and what it reads where that is missing."""
@@ -123,8 +125,11 @@ class _Run:
         self._compute(refs, refs, records, groups=groups, last=False)
         return self._result(Summary.of(inputs, records.values()), {})
 
-    def _result(self, summary: Summary, shards: dict[str, list[str]]) -> RunResult:
-        return RunResult(summary, shards, self.units_run, time.monotonic() - self.started)
+    def _result(
+        self, summary: Summary, shards: dict[str, list[str]], *, changed: bool = True
+    ) -> RunResult:
+        seconds = time.monotonic() - self.started
+        return RunResult(summary, shards, changed, self.units_run, seconds)
 
     # The job's reference: protects from gc, and lets notebooks find the corpus
 

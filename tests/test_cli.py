@@ -51,6 +51,17 @@ def test_run_prints_funnel_shards_and_report(finished: Path) -> None:
     assert Path(report.split()[1]).read_text("utf-8").startswith("<!")
 
 
+def test_the_report_follows_a_threshold_that_moves_back(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    strict = write_job(tmp_path, rules={"many": {"drop": "image_count < 3"}}).read_text("utf-8")
+    plain = write_job(tmp_path).read_text("utf-8")
+    for text in (plain, strict, plain):
+        job.write_text(text, "utf-8")
+        omniloom("run", job)
+        report = (tmp_path / "store" / "reports" / "job.html").read_text("utf-8")
+        assert ("image_count &lt; 3" in report) == (text == strict)
+
+
 def test_progress_is_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
     done = omniloom("run", write_job(tmp_path), "--no-report")
     assert "documents: 8 of 8 docs" in done.stderr
