@@ -112,12 +112,7 @@ class LocalBackend(Backend):
     def run(self, tasks: Iterable[Task]) -> Iterator[Done]:
         """Hand tasks to idle workers as long as there are any."""
         if self.workers == 0:
-            worker = Worker(self.plan)
-            for task in tasks:
-                result = run_guarded(task, worker)
-                if isinstance(result, Exception):
-                    raise result
-                yield task, result
+            yield from run_here(self.plan, tasks)
             return
         source = iter(tasks)
         again: deque[Task] = deque()
@@ -218,6 +213,16 @@ def _serve(pipe: Connection, plan: Plan) -> None:
         except (EOFError, OSError):
             return
         pipe.send(run_guarded(task, worker))
+
+
+def run_here(plan: Plan, tasks: Iterable[Task]) -> Iterator[Done]:
+    """Run tasks in this very process, one after the other."""
+    worker = Worker(plan)
+    for task in tasks:
+        result = run_guarded(task, worker)
+        if isinstance(result, Exception):
+            raise result
+        yield task, result
 
 
 def run_guarded(task: Task, worker: Worker) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from pipelines.backend import Backend, make_backend
+from pipelines.backend import Backend, make_backend, run_here
 from pipelines.export import Export
 from pipelines.index import IndexTask
 from pipelines.jobfile import JobFile
@@ -24,6 +24,8 @@ from pipelines.summary import Summary, input_keys, read_records, reference, unit
 from pipelines.unit import UnitTask
 from schemas.errors import ErrorRateExceeded
 from schemas.job import ExportSpec
+
+_FEW_DOCUMENTS = 2000
 
 
 @dataclass(frozen=True)
@@ -164,8 +166,11 @@ class _Run:
                 phase.advance(task.weight)
         return [found[number] for number in sorted(found)]
 
-    def _tasks(self, tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-        if tasks:
+    def _tasks(self, tasks: Sequence[Any], *, cheap: bool = False) -> Iterator[tuple[Any, Any]]:
+        """Results of tasks; a few `cheap` ones cost less here than starting workers does."""
+        if cheap and sum(task.weight for task in tasks) <= _FEW_DOCUMENTS:
+            yield from run_here(self.plan, tasks)
+        elif tasks:
             yield from self.backend.run(tasks)
 
     # Units
@@ -197,7 +202,14 @@ class _Run:
         last: bool = True,
     ) -> None:
         stored = {s.name: by_unit(self.store.names(s.folder)) for s in self.plan.stages}
-        groups = groups or (self.backend.groups() if todo else ())
+        judged = (
+            not forced
+            and not self.options.retry_errors
+            and all(ref.unit in files for ref in todo for files in stored.values())
+        )
+        if not groups:
+            whole = judged or not todo
+            groups = (len(self.plan.stages),) if whole else self.backend.groups()
         self.units_run = len(todo)
         tasks = [
             UnitTask(
@@ -213,7 +225,7 @@ class _Run:
         documents = sum(ref.rows for ref in refs)
         failed = sum(record.failed for record in records.values())
         with self.progress.phase("documents", sum(t.weight for t in tasks), "docs") as phase:
-            for task, record in self._tasks(tasks):
+            for task, record in self._tasks(tasks, cheap=judged):
                 records[record.unit] = record
                 failed += record.failed
                 phase.advance(task.weight, failed)
@@ -259,7 +271,7 @@ class _Run:
 
     def _write_shards(self, tasks: Sequence[ShardTask]) -> Iterator[tuple[ShardTask, ShardRecord]]:
         with self.progress.phase("export", sum(t.weight for t in tasks), "docs") as phase:
-            for task, record in self._tasks(tasks):
+            for task, record in self._tasks(tasks, cheap=True):
                 phase.advance(task.weight)
                 yield task, record
 

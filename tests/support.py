@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -102,33 +102,6 @@ def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
         process.wait()
         return True
     return False
-
-
-def kill_a_worker(process: subprocess.Popen[bytes], chance: random.Random) -> bool:
-    """SIGKILL one worker of a running command, local or on Ray; False when there is none."""
-    try:
-        mine = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return False
-    local = [child for child in mine if "spawn_main" in _command(child)]
-    on_ray = [p for p in psutil.process_iter() if _command(p).startswith(_RAY_WORKERS)]
-    if not local and not on_ray:
-        return False
-    try:
-        chance.choice(local or on_ray).kill()
-    except psutil.NoSuchProcess:
-        return False
-    return True
-
-
-_RAY_WORKERS = ("ray::_run_task", "ray::_Actor")
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
-        return ""
 
 
 def wait_until(condition: Any, what: str, seconds: float = _DEADLINE) -> None:
@@ -275,3 +248,4 @@ def start_ray_head(folder: Path) -> Iterator[tuple[str, str]]:
         head.kill()
         head.wait()
         log.close()
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -18,8 +18,8 @@ from pipelines.backend import Backend, make_backend
 from pipelines.plan import Plan, compile_plan
 from pipelines.work import Task, Worker
 from schemas.errors import OperatorFailed, WorkerLost
+from tests.kills import kill_rounds
 from tests.support import folder_digest, write_job
-from tests.test_engine import kill_rounds, undisturbed
 
 
 @pytest.fixture(params=["in-process", "local", "ray"])
@@ -156,8 +156,5 @@ def test_killed_drivers_and_workers_on_ray_leave_the_same_shards(
     ray_head: tuple[str, str], tmp_path: Path
 ) -> None:
     on = {"backend": "ray", "address": ray_head[0], "workers": 2}
-    expected, seconds = undisturbed(tmp_path / "calm", on=on, unit_rows=2)
-    folder = kill_rounds(tmp_path / "killed", 2, seconds, seed=2, on=on, unit_rows=2)
-    assert folder_digest(folder / "shards") == expected
-    local, _ = undisturbed(tmp_path / "local", unit_rows=2)
-    assert local == expected
+    rounds = kill_rounds(tmp_path, {"on": on, "unit_rows": 2}, kills=2, seed=2)
+    assert (rounds.survived, rounds.differences) == (2, 0)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,15 +18,8 @@ from operators.extract import ExtractTrafilatura
 from pipelines import load_job, open_corpus, run_job
 from pipelines.engine import RunOptions, RunResult
 from schemas.errors import ErrorRateExceeded, ExportError, InputError, OperatorFailed
-from tests.support import (
-    SAMPLE,
-    folder_digest,
-    kill_a_worker,
-    kill_after,
-    omniloom,
-    start_omniloom,
-    write_job,
-)
+from tests.kills import kill_rounds
+from tests.support import SAMPLE, folder_digest, write_job
 
 
 def run(path: Path, **options: Any) -> RunResult:
@@ -283,47 +274,7 @@ def test_a_failing_program_stops_the_run(tmp_path: Path, monkeypatch: pytest.Mon
 # --- Killed at random moments -------------------------------------------------------------------
 
 
-def undisturbed(folder: Path, **fields: Any) -> tuple[dict[str, str], float]:
-    """Shards of a run that nobody kills, and how long it took."""
-    folder.mkdir()
-    job = write_job(folder, **fields)
-    started = time.monotonic()
-    omniloom("run", job, "--no-report")
-    return folder_digest(folder / "shards"), time.monotonic() - started
-
-
-def finish(job: Path) -> None:
-    """Run to the end what was killed."""
-    omniloom("run", job, "--no-report")
-
-
-def kill_rounds(folder: Path, kills: int, seconds: float, seed: int, **fields: Any) -> Path:
-    """Kill drivers and workers of a job in turn, at random moments; then let it finish."""
-    folder.mkdir()
-    job = write_job(folder, **fields)
-    chance = random.Random(seed)
-    done = 0
-    while done < kills:
-        process: subprocess.Popen[bytes] = start_omniloom("run", job, "--no-report")
-        moment = chance.uniform(0.05, seconds)
-        if done % 2 == 0:
-            ended = not kill_after(process, moment)
-        else:
-            try:
-                process.wait(moment)
-            except subprocess.TimeoutExpired:
-                kill_a_worker(process, chance)
-            ended = process.wait() == 0
-        done += 1
-        if ended:  # start over, so that every kill meets work
-            shutil.rmtree(folder / "store", ignore_errors=True)
-            shutil.rmtree(folder / "shards", ignore_errors=True)
-    finish(job)
-    return folder
-
-
 def test_killed_drivers_and_workers_leave_the_same_shards(tmp_path: Path) -> None:
-    fields: dict[str, Any] = {"on": {"backend": "local", "workers": 2}, "unit_rows": 2}
-    expected, seconds = undisturbed(tmp_path / "calm", **fields)
-    folder = kill_rounds(tmp_path / "killed", 6, seconds, seed=1, **fields)
-    assert folder_digest(folder / "shards") == expected
+    fields = {"on": {"backend": "local", "workers": 2}, "unit_rows": 2}
+    rounds = kill_rounds(tmp_path, fields, kills=6, seed=1)
+    assert (rounds.survived, rounds.differences) == (6, 0)

@@ -26,13 +26,12 @@ from operators.base import ERROR_COLUMN
 from operators.rules import Rule
 from pipelines import load_job
 from pipelines.plan import Plan, compile_plan
-from pipelines.tasks import BATCH_ROWS
+from schemas.columns import schema
 from tests.benchmarks.pages import Capture, repeated
 from tests.benchmarks.processes import ONE_THREAD, PYTHON, run_side_by_side
 
-PAYLOAD = pa.schema(
-    [("url", pa.string()), ("html", pa.large_binary()), ("http_charset", pa.string())]
-)
+PAGES = schema("url", "html", "http_charset")
+BATCH_ROWS = 256
 
 
 @dataclass
@@ -65,10 +64,10 @@ def run_bare(job: Path, pages: int, processes: int = 1) -> Loop:
     return total
 
 
-def _batches(pages: Iterator[Capture], schema: pa.Schema) -> Iterator[pa.Table]:
+def _batches(pages: Iterator[Capture]) -> Iterator[pa.Table]:
     while group := list(itertools.islice(pages, BATCH_ROWS)):
         rows = [{"url": p.url, "html": p.html, "http_charset": p.charset} for p in group]
-        yield pa.Table.from_pylist(rows, schema=schema)
+        yield pa.Table.from_pylist(rows, schema=PAGES)
 
 
 def _loop(plan: Plan, batches: list[pa.Table]) -> Loop:
@@ -115,11 +114,8 @@ def main() -> None:
     options = parser.parse_args()
     pa.set_cpu_count(1)
     plan = compile_plan(load_job(options.job))
-    born = {field.name: field for field in PAYLOAD}
-    reads = plan.stages[0].operator.reads
-    schema = pa.schema([reads.field(n) if n in reads.names else born[n] for n in born])
     number, every = map(int, options.share.split("/"))
-    batches = list(_batches(repeated(options.pages), schema))[number::every]
+    batches = list(_batches(repeated(options.pages)))[number::every]
     loop = _loop(plan, batches)
     sys.stdout.write(json.dumps({"rows": loop.rows, "cpu_seconds": loop.cpu_seconds}))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pipelines.jobfile import read_yaml
 from tests.support import ROOT
 
 DEMO = ROOT / "jobs" / "demo.yaml"
@@ -15,11 +16,18 @@ DEMO = ROOT / "jobs" / "demo.yaml"
 
 def demo_job(folder: Path, name: str = "job", **fields: Any) -> Path:
     """A copy of the demo job whose store and exports are in `folder`; `fields` replace its own."""
-    job: dict[str, Any] = yaml.safe_load(DEMO.read_text("utf-8"))
+    job = read(DEMO)
     job["store"] = str(folder / "store")
     for export in job["export"]:
         export["to"] = str(folder / f"shards-{export['format']}")
     return write(folder / f"{name}.yaml", job | fields)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The fields of a job file."""
+    job, _ = read_yaml(path.read_text("utf-8"), str(path))
+    assert isinstance(job, dict)  # these job files are right
+    return job
 
 
 def write(path: Path, job: dict[str, Any]) -> Path:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from operators.sources import Page, WarcSource
+from operators.sources import Page
+from operators.warc import WarcSource
 from schemas.tables import DOCUMENTS
 from tests.support import SAMPLE
 
@@ -37,7 +38,7 @@ class Capture:
 def origin() -> str:
     """Where the pages come from, in words."""
     folder = os.environ.get("PAGES")
-    return "HTML files of a folder" if folder else "the bundled sample's pages, repeated"
+    return "HTML files of a folder" if folder else "the bundled sample's pages"
 
 
 @cache
@@ -85,7 +86,7 @@ def write_archives(
     """Archives of `per_file` pages each in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = repeated(count, smaller_half=smaller_half)
-    written = []
+    written: list[Path] = []
     while batch := list(itertools.islice(pages, per_file)):
         path = folder / f"pages-{len(written):04d}.warc.gz"
         with path.open("wb") as stream:

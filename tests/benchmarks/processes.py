@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 import psutil
@@ -78,30 +79,37 @@ def run_side_by_side(
 ) -> list[Usage]:
     """Run commands at the same time to their ends; what each used."""
     started = time.monotonic()
-    files: list[tuple[IO[bytes], IO[bytes]]] = []
-    processes = []
-    for command in commands:
-        output, errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        files.append((output, errors))
-        processes.append(_start(command, output, errors, environment))
-    usages = []
-    for process, (output, errors) in zip(processes, files, strict=True):
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.monotonic() - started
-        _check(process, errors)
-        output.seek(0)
-        usages.append(Usage(used.ru_utime + used.ru_stime, wall, output.read().decode()))
-        output.close()
-        errors.close()
-    return usages
+    with ExitStack() as stack:
+        files = [
+            (stack.enter_context(TemporaryFile()), stack.enter_context(TemporaryFile()))
+            for _ in commands
+        ]
+        processes = [
+            _start(command, output, errors, environment)
+            for command, (output, errors) in zip(commands, files, strict=True)
+        ]
+        return [
+            _ended(process, started, output, errors)
+            for process, (output, errors) in zip(processes, files, strict=True)
+        ]
+
+
+def _ended(
+    process: subprocess.Popen[bytes], started: float, output: IO[bytes], errors: IO[bytes]
+) -> Usage:
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.monotonic() - started
+    _check(process, errors)
+    output.seek(0)
+    return Usage(used.ru_utime + used.ru_stime, wall, output.read().decode())
 
 
 def run_watched(*arguments: str | Path) -> tuple[Memory, float]:
     """Run the command and sample the memory of it and its children; with its wall seconds."""
     started = time.monotonic()
     memory = Memory()
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    with TemporaryFile() as output, TemporaryFile() as errors:
         command = [*OMNILOOM, *map(str, arguments)]
         process = _start(command, output, errors, ONE_THREAD)
         samples = 0
@@ -127,7 +135,7 @@ def _check(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     if process.returncode:
         errors.seek(0)
         text = errors.read().decode(errors="replace")[-3000:]
-        raise CommandFailed(f"exit code {process.returncode}: {process.args}\n{text}")
+        raise CommandFailed(f"exit code {process.returncode}: {process.args!r}\n{text}")
 
 
 def _sample(pid: int, memory: Memory, *, proportional: bool) -> None:

@@ -7,6 +7,7 @@ benchmarks replaces their entries and keeps the others.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.support import ROOT
 
 BENCH = ROOT / "build" / "bench"
 RESULTS = ROOT / "build" / "bench.json"
+_WIDTH = 120
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def merge_result(name: str, entry: Entry, scale: float) -> None:
 def print_results(names: list[str]) -> None:
     """A table of the named entries."""
     table = Table("benchmark", "value", "unit", "goal", "holds", "ratio", "peers", box=None)
+    for column in table.columns:
+        column.no_wrap = True
     results = read_results()
     for name in names:
         found = results[name]
@@ -112,7 +116,7 @@ def print_results(names: list[str]) -> None:
             "" if ratio is None else f"{ratio:g}",
             peers,
         )
-    Console().print(table)
+    Console(width=_WIDTH).print(table)
 
 
 def say(line: str) -> None:
@@ -122,8 +126,6 @@ def say(line: str) -> None:
 
 def workspace(name: str) -> Path:
     """An empty folder for one benchmark."""
-    import shutil
-
     folder = BENCH / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -1,0 +1,77 @@
+"""Run benchmarks: `python -m tests.benchmarks [NAME ...]`, or `make bench`, `make bench ONLY=NAME`.
+
+Figures go to build/bench.json, beside those of benchmarks that were not run. A NAME may be the
+start of several. With `--scale 0.1` page and kill counts shrink, for a trial. The exit code is 1
+if a goal does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Callable
+
+from tests.benchmarks.engine import engine_memory, engine_overhead
+from tests.benchmarks.kills import kill_test_local, kill_test_ray
+from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
+from tests.benchmarks.rerun import rerun_nothing, rerun_threshold
+from tests.benchmarks.startup import cli_help, import_pipelines
+from tests.benchmarks.throughput import (
+    extraction_throughput,
+    language_throughput,
+    text_rules_throughput,
+)
+
+BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
+    benchmark.__name__: benchmark
+    for benchmark in (
+        cli_help,
+        import_pipelines,
+        rerun_nothing,
+        rerun_threshold,
+        extraction_throughput,
+        language_throughput,
+        text_rules_throughput,
+        engine_overhead,
+        engine_memory,
+        kill_test_local,
+        kill_test_ray,
+    )
+}
+
+
+def main() -> int:
+    """Run what was asked for; 1 if a goal does not hold."""
+    options = _parse()
+    chosen = _chosen(options.names)
+    for name in chosen:
+        say(f"{name} ...")
+        entry = BENCHMARKS[name](Options(options.scale, options.seed))
+        merge_result(name, entry, options.scale)
+    print_results(chosen)
+    results = read_results()
+    return 0 if all(results[name]["holds"] for name in chosen) else 1
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full size")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(1 << 32), help="of the moments of kills"
+    )
+    return parser.parse_args()
+
+
+def _chosen(names: list[str]) -> list[str]:
+    """The benchmarks that are named or start with a name; all without names."""
+    for name in names:
+        if not any(known.startswith(name) for known in BENCHMARKS):
+            raise SystemExit(f"no benchmark '{name}'; there are: {', '.join(BENCHMARKS)}")
+    wanted = tuple(names) or ("",)
+    return [known for known in BENCHMARKS if known.startswith(wanted)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

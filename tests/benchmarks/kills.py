@@ -1,0 +1,61 @@
+"""Kills survived on each backend: see `tests.kills`.
+
+`value` is the number of kills after which the bytes were the same: those since the last
+comparison are credited by the next one. How far the job was when it was hit is told by what it
+had committed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.record import Entry, Options, say, workspace
+from tests.kills import kill_rounds
+from tests.support import RAY_ENVIRONMENT, SAMPLE, set_environment, start_ray_head
+
+_KILLS = 25
+_WORKERS = 2
+_PARTS = ("edge", "en", "zh")
+
+
+def kill_test_local(options: Options) -> Entry:
+    """Kills survived by the local backend."""
+    folder = workspace("kill_test_local")
+    return _kill_test(folder, {"backend": "local", "workers": _WORKERS}, options)
+
+
+def kill_test_ray(options: Options) -> Entry:
+    """Kills survived on Ray: one head for all rounds; its workers are killed, not the head."""
+    folder = workspace("kill_test_ray")
+    with set_environment(RAY_ENVIRONMENT), start_ray_head(folder) as (address, _):
+        on = {"backend": "ray", "address": address, "workers": _WORKERS}
+        return _kill_test(folder, on, options)
+
+
+def _kill_test(folder: Path, on: dict[str, Any], options: Options) -> Entry:
+    fields = {
+        "on": on,
+        "inputs": [{"warc": str(SAMPLE / f"sample-{part}.warc.gz")} for part in _PARTS],
+        "unit_rows": 4,
+    }
+    goal = options.count(_KILLS, least=2)
+    rounds = kill_rounds(folder, fields, goal, options.seed, say)
+    return Entry(
+        rounds.survived,
+        "kills",
+        goal,
+        more_is_better=True,
+        details={
+            "meaning": "SIGKILLs after which the shards were byte for byte as undisturbed",
+            "seed": options.seed,
+            "kills": dict(rounds.kills),
+            "committed_when_hit": dict(sorted(rounds.moments.items())),
+            "missed": rounds.missed,
+            "comparisons": rounds.comparisons,
+            "differences": rounds.differences,
+            "runs_that_ended_in_an_error": rounds.errors,
+            "shards": len(rounds.expected),
+            "undisturbed_seconds": round(rounds.seconds, 2),
+        },
+    )

@@ -1,0 +1,77 @@
+"""What running again costs: wall seconds of the command `omniloom run`, start to end.
+
+`rerun_nothing`: nothing has changed since the last run. `rerun_threshold`: one rule's threshold
+has, another one each time; no stage may compute a single row. Both on a copy of jobs/demo.yaml
+with a store of its own, its report included.
+"""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+from tests.benchmarks.jobs import demo_job, read, read_summary, rows_computed, write
+from tests.benchmarks.processes import COMMAND, run_measured
+from tests.benchmarks.record import Entry, Options, workspace
+
+_TIMES = 5
+_NOTHING_GOAL = 2.0
+_THRESHOLD_GOAL = 3.0
+
+
+def rerun_nothing(options: Options) -> Entry:
+    """Seconds of a run that finds everything done."""
+    job, first = _finished_job("rerun_nothing")
+    before = _files(job.parent)
+    seconds = [_run(job) for _ in range(_TIMES)]
+    if _files(job.parent) != before:
+        raise AssertionError("a run with nothing to do wrote something")
+    return _entry(seconds, first, job, _NOTHING_GOAL)
+
+
+def rerun_threshold(options: Options) -> Entry:
+    """Seconds of a run after one threshold has moved."""
+    job, first = _finished_job("rerun_threshold")
+    seconds, kept = [], [read_summary(job.parent)["kept"]]
+    for least in range(2, 2 + _TIMES):
+        changed = read(job)
+        changed["rules"]["has_image"] = {"drop": f"image_count < {least}"}
+        write(job, changed)
+        seconds.append(_run(job))
+        kept.append(read_summary(job.parent)["kept"])
+        computed = rows_computed(job.parent)
+        if any(computed.values()):
+            raise AssertionError(f"a moved threshold computed {computed}")
+    if len(set(kept)) < 2:
+        raise AssertionError(f"the threshold did not matter: {kept} kept")
+    return _entry(seconds, first, job, _THRESHOLD_GOAL, kept=kept)
+
+
+def _finished_job(name: str) -> tuple[Path, float]:
+    job = demo_job(workspace(name))
+    return job, _run(job)
+
+
+def _run(job: Path) -> float:
+    return run_measured([COMMAND, "run", str(job)]).wall_seconds
+
+
+def _files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def _entry(seconds: list[float], first: float, job: Path, goal: float, **details: object) -> Entry:
+    summary = read_summary(job.parent)
+    return Entry(
+        statistics.median(seconds),
+        "seconds",
+        goal,
+        details={
+            "meaning": f"median of {len(seconds)}, start to end, report included",
+            "least": round(min(seconds), 3),
+            "greatest": round(max(seconds), 3),
+            "first_run_seconds": round(first, 2),
+            "documents": summary["documents"],
+            **details,
+        },
+    )

@@ -1,0 +1,184 @@
+"""SIGKILLs at random moments, to driver and workers in turn; then the same bytes must come out.
+
+A kill counts when it hit a running process. Whenever a run comes to its end, its shards are
+compared with those of an undisturbed run, and it starts over on an empty store, so that every
+kill meets work.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.support import folder_digest, kill_after, omniloom, start_omniloom, write_job
+
+_SHARD_MB = 0.02
+_WORKER_NAMES = ("ray::_run_task", "ray::_Actor")
+_ATTEMPTS = 20  # for each kill, before it is given up
+
+
+def kill_rounds(
+    folder: Path,
+    fields: dict[str, Any],
+    kills: int,
+    seed: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> KillRounds:
+    """Run a job (of `fields`) undisturbed, then under `kills` kills, and compare the shards."""
+    seconds, expected = undisturbed(folder / "calm", fields)
+    say(f"seed {seed}; undisturbed: {seconds:.1f} s, {len(expected)} shards")
+    chance = random.Random(seed)
+    rounds = KillRounds(folder / "killed", fields, seconds, expected, chance, say)
+    rounds.run(kills)
+    return rounds
+
+
+def undisturbed(folder: Path, fields: dict[str, Any]) -> tuple[float, dict[str, str]]:
+    """Seconds and shards of runs that nobody kills: the second is timed, and must be the same."""
+    job = _job(folder, fields)
+    omniloom("run", job, "--no-report")
+    expected = folder_digest(folder / "shards")
+    _start_over(folder)
+    started = time.monotonic()
+    omniloom("run", job, "--no-report")
+    seconds = time.monotonic() - started
+    if not expected or folder_digest(folder / "shards") != expected:
+        raise AssertionError("two undisturbed runs wrote different shards, or none")
+    return seconds, expected
+
+
+def _job(folder: Path, fields: dict[str, Any]) -> Path:
+    """A job in a new folder, with shards so small that there are several."""
+    folder.mkdir()
+    shards = str(folder / "shards")
+    export = [{"format": "omnicorpus", "to": shards, "shard_mb": _SHARD_MB}]
+    return write_job(folder, **fields, export=export)
+
+
+def _start_over(folder: Path) -> None:
+    for name in ("store", "shards"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+@dataclass
+class KillRounds:
+    """Kill, resume, compare."""
+
+    folder: Path
+    fields: dict[str, Any]
+    seconds: float
+    expected: dict[str, str]
+    chance: random.Random
+    say: Callable[[str], None] = lambda line: None
+    kills: Counter[str] = field(default_factory=Counter)
+    moments: Counter[str] = field(default_factory=Counter)
+    missed: int = 0
+    survived: int = 0
+    comparisons: int = 0
+    differences: int = 0
+    errors: int = 0
+    _open: int = 0
+    """Kills since the last comparison."""
+    _moment: str = ""
+    """What the store held when the last kill hit."""
+
+    def run(self, goal: int) -> None:
+        """Kill `goal` times, then let the job finish."""
+        job = _job(self.folder, self.fields)
+        for attempt in range(goal * _ATTEMPTS):
+            if self.kills.total() == goal:
+                break
+            if self._attack(job, worker=bool(self.kills.total() % 2)):
+                self.compare()
+                _start_over(self.folder)
+            self.say(f"attempt {attempt + 1}: {self.kills.total()} kills, {self.survived} survived")
+        omniloom("run", job, "--no-report")
+        self.compare()
+
+    def _attack(self, job: Path, *, worker: bool) -> bool:
+        """Start the job and kill its driver or one of its workers; True when it ended well."""
+        process = start_omniloom("run", job, "--no-report")
+        moment = self.chance.uniform(0.05, self.seconds)
+        if worker:
+            hit = self._worker_hit(process, moment)
+            code = process.wait()
+        else:
+            hit = kill_after(process, moment)
+            code = process.returncode
+            self._moment = _committed(self.folder)
+        if hit:
+            self.kills["worker" if worker else "driver"] += 1
+            self.moments[self._moment] += 1
+            self._open += 1
+        else:
+            self.missed += 1
+        self.errors += code > 0
+        return code == 0
+
+    def _worker_hit(self, process: subprocess.Popen[bytes], moment: float) -> bool:
+        try:
+            process.wait(moment)
+        except subprocess.TimeoutExpired:
+            self._moment = _committed(self.folder)
+            return kill_worker(process.pid, self.chance)
+        return False
+
+    def compare(self) -> None:
+        """Credit the kills since the last comparison if the shards are those expected."""
+        self.comparisons += 1
+        if folder_digest(self.folder / "shards") == self.expected:
+            self.survived += self._open
+        else:
+            self.differences += 1
+            self.say("the shards differ from those of an undisturbed run")
+        self._open = 0
+
+
+def _committed(folder: Path) -> str:
+    """How far a job has come, by what it has committed."""
+    steps = {
+        "all": "shards/_SUCCESS.json",
+        "some shards": "shards/train-*",
+        "some units": "store/verdicts/*/*",
+        "some stages": "store/stages/*/*",
+        "some inputs": "store/inputs/*",
+    }
+    return next((step for step, pattern in steps.items() if any(folder.glob(pattern))), "nothing")
+
+
+def kill_worker(driver: int, chance: random.Random) -> bool:
+    """SIGKILL a worker process of the driver, or of the Ray head that this process started."""
+    workers = [*_children(driver, "spawn_main"), *_children(None, *_WORKER_NAMES)]
+    if not workers:
+        return False
+    try:
+        chance.choice(workers).kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
+def _children(pid: int | None, *names: str) -> list[psutil.Process]:
+    """Running descendants of a process (of this one without `pid`) whose command has a name."""
+    found = []
+    try:
+        everyone = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    for process in everyone:
+        try:
+            command = " ".join(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+            continue
+        if any(name in command for name in names):
+            found.append(process)
+    return found
