@@ -22,11 +22,15 @@ from schemas.omnicorpus import OMNICORPUS
 
 
 class ShardWriter(ABC):
-    """Writes one shard file, batch by batch. The same documents give the same bytes."""
+    """Writes one shard file, batch by batch. The same documents give the same bytes.
+
+    Documents that have nothing to say in the format are left out; `rows` counts the others.
+    """
 
     def __init__(self, path: Path, row_group_rows: int) -> None:
         self.path = path
         self.row_group_rows = row_group_rows
+        self.rows = 0
 
     @abstractmethod
     def write(self, documents: pa.Table) -> None:
@@ -48,6 +52,11 @@ class Format(ABC):
 
     @staticmethod
     @abstractmethod
+    def count(data: bytes) -> int:
+        """Rows of a finished shard."""
+
+    @staticmethod
+    @abstractmethod
     def writer(path: Path, row_group_rows: int) -> ShardWriter:
         """A writer for one shard; `row_group_rows` matters to Parquet only."""
 
@@ -64,6 +73,12 @@ class OmniCorpusFormat(Format):
     meaning = "Parquet in the published schema of OmniCorpus-CC"
 
     @staticmethod
+    def count(data: bytes) -> int:
+        """As the file's footer says."""
+        rows: int = pq.read_metadata(pa.BufferReader(data)).num_rows
+        return rows
+
+    @staticmethod
     def writer(path: Path, row_group_rows: int) -> ShardWriter:
         """Zstd-compressed Parquet with the explicit schema and small row groups."""
         return _ParquetWriter(path, row_group_rows)
@@ -77,6 +92,9 @@ class _ParquetWriter(ShardWriter):
 
     def write(self, documents: pa.Table) -> None:
         for row in documents.to_pylist():
+            if not row["nodes"]:
+                continue
+            self.rows += 1
             self._waiting.append(omnicorpus_row(row))
             if len(self._waiting) == self.row_group_rows:
                 self._flush()
@@ -123,6 +141,12 @@ class TextFormat(Format):
     meaning = "gzipped JSON lines with id, url and text"
 
     @staticmethod
+    def count(data: bytes) -> int:
+        """Lines of the unpacked file."""
+        with gzip.open(io.BytesIO(data)) as lines:
+            return sum(1 for _ in lines)
+
+    @staticmethod
     def writer(path: Path, row_group_rows: int) -> ShardWriter:
         """Gzip without a time stamp, so that equal documents give equal bytes."""
         return _TextWriter(path, row_group_rows)
@@ -137,6 +161,7 @@ class _TextWriter(ShardWriter):
 
     def write(self, documents: pa.Table) -> None:
         for line in text_lines(documents):
+            self.rows += 1
             self._stream.write(line)
 
     def close(self) -> None:

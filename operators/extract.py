@@ -6,6 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urljoin
 
@@ -37,6 +38,7 @@ _LABELS = {"x-sjis": "cp932", "x-gbk": "gb18030", "windows-949": "cp949"}
 # Codecs of Python's that no web page means.
 _FOREIGN = {"utf-7", "unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined"}
 _SAMPLE = 65536
+_LATEST = datetime(2035, 1, 1, tzinfo=UTC)
 
 
 class UndecodablePage(ValueError):
@@ -127,9 +129,18 @@ class ExtractTrafilatura(Operator[None]):
 
     name = "extract_trafilatura"
     version = 1
-    reads = columns.schema("url", "html", "http_charset")
+    reads = columns.schema("url", "html", "http_charset", "capture_date")
     writes = columns.schema("nodes", *_METADATA)
-    libraries: ClassVar[tuple[str, ...]] = ("trafilatura", "lxml", "courlan", "htmldate")
+    libraries: ClassVar[tuple[str, ...]] = (
+        "charset-normalizer",
+        "courlan",
+        "dateparser",
+        "htmldate",
+        "justext",
+        "lxml",
+        "python-dateutil",
+        "trafilatura",
+    )
 
     favor: str = Field(
         "balance", pattern="^(balance|precision|recall)$", description="which mistake to avoid"
@@ -140,13 +151,14 @@ class ExtractTrafilatura(Operator[None]):
 
     def measure(self, batch: pa.Table, state: None) -> pa.Table:
         """Nodes and metadata of each page; a page without main content has an empty list."""
-        urls, pages, charsets = (batch[name].to_pylist() for name in self.reads.names)
-        results = by_row(self._page, urls, pages, charsets)
+        results = by_row(self._page, *(batch[name].to_pylist() for name in self.reads.names))
         empty = (None, *[None] * len(_METADATA))
         rows = [value if value is not None else empty for value in results.values]
         return measured(self.writes, list(zip(*rows, strict=True)) or _none(self), results.errors)
 
-    def _page(self, url: str, html: bytes | None, charset: str | None) -> tuple[Any, ...]:
+    def _page(
+        self, url: str, html: bytes | None, charset: str | None, captured: datetime | None
+    ) -> tuple[Any, ...]:
         from trafilatura import bare_extraction
 
         if html is None:
@@ -164,6 +176,12 @@ class ExtractTrafilatura(Operator[None]):
             include_images=True,
             include_formatting=False,
             with_metadata=True,
+            # Without a latest date, the same page would answer otherwise on another day.
+            date_extraction_params={
+                "original_date": True,
+                "extensive_search": True,
+                "max_date": (captured or _LATEST).strftime("%Y-%m-%d"),
+            },
         )
         if found is None:
             return ([], *[None] * len(_METADATA))

@@ -10,14 +10,16 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
+import pyarrow as pa
 from pyarrow import fs
 
-from schemas.errors import InputError
+from schemas.errors import InputError, StorageError
 
 TEMPORARY = ".partial"
 
@@ -38,7 +40,7 @@ def is_remote(uri: str) -> bool:
 
 def _file_system(uri: str) -> tuple[fs.FileSystem, str]:
     if not is_remote(uri):
-        return fs.LocalFileSystem(), str(Path(uri).absolute())
+        return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     parts = urlsplit(endpoint) if endpoint else None
@@ -71,17 +73,38 @@ class Files:
 
     def read(self, path: str) -> bytes:
         """The whole file. FileNotFoundError when there is none."""
-        with self._system.open_input_file(self._full(path)) as stream:
-            return cast("bytes", stream.read())
+        with self.open(path) as stream:
+            data: bytes = stream.read()
+            return data
+
+    def open(self, path: str) -> pa.NativeFile:
+        """A seekable file for reading. FileNotFoundError when there is none."""
+        with self._told(path):
+            return self._system.open_input_file(self._full(path))
+
+    @contextmanager
+    def _told(self, path: str) -> Iterator[None]:
+        """Say where it was that reading or writing failed."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            fix = "check the address, that it is a folder or bucket, and your rights to it"
+            raise StorageError(f"{self.uri(path)}: {error}\n    fix: {fix}") from None
 
     def exists(self, path: str) -> bool:
         """True when `path` is a file."""
-        info = self._system.get_file_info(self._full(path))
+        with self._told(path):
+            info = self._system.get_file_info(self._full(path))
         return bool(info.type == fs.FileType.File)
 
     def write(self, path: str, data: bytes) -> None:
         """Write the whole file atomically: readers see the old one, none, or all of the new."""
-        full = self._full(path)
+        with self._told(path):
+            self._write(self._full(path), data)
+
+    def _write(self, full: str, data: bytes) -> None:
         if self.remote:
             with self._system.open_output_stream(full) as stream:
                 stream.write(data)
@@ -98,7 +121,9 @@ class Files:
     def list(self, prefix: str = "") -> Iterator[FileInfo]:
         """Every file below `prefix`, sorted by path; none when the folder does not exist."""
         selector = fs.FileSelector(self._full(prefix), recursive=True, allow_not_found=True)
-        infos = [i for i in self._system.get_file_info(selector) if i.type == fs.FileType.File]
+        with self._told(prefix):
+            found = self._system.get_file_info(selector)
+        infos = [info for info in found if info.type == fs.FileType.File]
         for info in sorted(infos, key=lambda i: i.path):
             path = info.path.removeprefix(self._base).lstrip("/")
             yield FileInfo(path, info.size, str(info.mtime_ns))

@@ -27,6 +27,9 @@ import pyarrow as pa
 from schemas.columns import COLUMNS, Column
 from schemas.errors import did_you_mean
 
+LANGUAGE_VERSION = 1
+"""Raise it when the same rule gives other answers: verdicts are then made anew."""
+
 Level = Literal["document", "node"]
 Kind = Literal["number", "text", "boolean", "list of numbers", "list of texts", "null"]
 

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import os
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -24,13 +25,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from operators.base import by_row, measured
+from operators.base import measured, row_error
 from operators.files import expand, input_info, is_remote, open_input
 from schemas.columns import schema
 from schemas.errors import InputError
 
 PAYLOAD = schema("html")
-ADDRESS = ("url", "source_file", "source_offset", "source_record")
+ADDRESS = ("url", "source_file", "source_offset", "source_record", "payload_digest")
+MAX_DECODED_BYTES = 64 << 20
 _CHUNK = 1 << 20
 
 
@@ -81,7 +83,7 @@ class Source(BaseModel, ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
 
-    path: str = Field(description="file, folder or glob pattern, local or s3://")
+    path: str = Field(min_length=1, description="file or glob pattern, local or s3://")
 
     def inputs(self) -> list[str]:
         """Addresses of the inputs, sorted.
@@ -118,16 +120,31 @@ class Source(BaseModel, ABC):
         `rows` are of this input, in its order, and have the columns of `ADDRESS`.
         """
 
+    def payloads(
+        self, uri: str, rows: pa.Table, most_rows: int, most_bytes: int
+    ) -> Iterator[pa.Table]:
+        """Columns `html` and `error` for `rows`, in tables bounded in rows and in bytes.
+
+        A table holds `most_bytes` and one page at the most, however far the pages unpack.
+        """
+        pages: list[bytes | None] = []
+        errors: list[dict[str, str] | None] = []
+        volume = 0
+        for page in self.read(uri, rows):
+            failed = isinstance(page, Exception)
+            pages.append(None if failed else cast("bytes", page))
+            errors.append(row_error(cast("Exception", page)) if failed else None)
+            volume += len(pages[-1] or b"")
+            if len(pages) >= most_rows or volume >= most_bytes:
+                yield measured(PAYLOAD, [pages], errors)
+                pages, errors, volume = [], [], 0
+        if pages:
+            yield measured(PAYLOAD, [pages], errors)
+
     def payload(self, uri: str, rows: pa.Table) -> pa.Table:
-        """Column `html` for `rows`, with an error for each page that cannot be read or decoded."""
-        results = by_row(_raised, self.read(uri, rows))
-        return measured(PAYLOAD, [results.values], results.errors)
-
-
-def _raised(value: bytes | Exception) -> bytes:
-    if isinstance(value, Exception):
-        raise value
-    return value
+        """Columns `html` and `error` for a few `rows` at once."""
+        empty = measured(PAYLOAD, [[]], [])
+        return pa.concat_tables([empty, *self.payloads(uri, rows, rows.num_rows + 1, 1 << 62)])
 
 
 class ChangedInput(ValueError):
@@ -142,7 +159,12 @@ def document_id(url: str, date: datetime | None, digest: str) -> str:
 
 def digest_of(data: bytes) -> str:
     """BLAKE2b-128 of the bytes, hexadecimal."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    return new_digest(data).hexdigest()
+
+
+def new_digest(data: bytes = b"") -> hashlib.blake2b:
+    """The hash that payload digests are made with, to be fed piece by piece."""
+    return hashlib.blake2b(data, digest_size=16)
 
 
 def domain_of(url: str) -> str | None:
@@ -174,20 +196,22 @@ class HtmlSource(Source):
         return [self.path]
 
     def _pages(self, uri: str) -> list[Path]:
+        """Page files, without links: they may lead out of the folder."""
         found = (path for path in Path(uri).rglob("*") if path.suffix.lower() in _PAGE_ENDINGS)
-        return sorted(path for path in found if path.is_file())
+        return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
     def size_and_stamp(self, uri: str) -> tuple[int, str]:
         """Total size, and a hash over names, sizes and times of the pages."""
         stats = [(path, path.stat()) for path in self._pages(uri)]
         listing = [f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path, stat in stats]
-        return sum(stat.st_size for _, stat in stats), digest_of("\n".join(listing).encode())
+        names = os.fsencode("\n".join(listing))
+        return sum(stat.st_size for _, stat in stats), digest_of(names)
 
     def checksum(self, uri: str) -> str:
         """SHA-256 over names and contents of the pages, in order."""
         digest = hashlib.sha256()
         for path in self._pages(uri):
-            digest.update(path.relative_to(uri).as_posix().encode() + b"\0")
+            digest.update(os.fsencode(path.relative_to(uri).as_posix()) + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
@@ -195,6 +219,9 @@ class HtmlSource(Source):
         """Every page file that is not empty."""
         for ordinal, path in enumerate(self._pages(uri)):
             name = path.relative_to(uri).as_posix()
+            if not _is_text(name):
+                yield Skipped("file name is not UTF-8")
+                continue
             body = path.read_bytes()
             if not body:
                 yield Skipped("empty body")
@@ -209,11 +236,24 @@ class HtmlSource(Source):
 
     def read(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
         """The files' bytes."""
-        for name in rows["source_file"].to_pylist():
+        names, digests = rows["source_file"].to_pylist(), rows["payload_digest"].to_pylist()
+        for name, digest in zip(names, digests, strict=True):
             try:
-                yield (Path(uri) / name).read_bytes()
+                body = (Path(uri) / name).read_bytes()
             except OSError as error:
                 yield error
+                continue
+            same = digest_of(body) == digest
+            yield body if same else ChangedInput("the page changed after it was indexed")
+
+
+def _is_text(name: str) -> bool:
+    """False for a file name whose bytes are no UTF-8 (Python keeps them as surrogates)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # --- Tables of pages ----------------------------------------------------------------------------
@@ -237,12 +277,12 @@ class TableSource(Source):
         wanted = rows["source_record"].to_pylist()
         first = min(wanted, default=0)
         numbered = enumerate(_rows(uri, first), start=first)
-        for url, number in zip(rows["url"].to_pylist(), wanted, strict=True):
+        for digest, number in zip(rows["payload_digest"].to_pylist(), wanted, strict=True):
             row = next((found for ordinal, found in numbered if ordinal == number), None)
-            if isinstance(row, dict) and row.get("url") == url:
-                yield _encoded(row["html"])
-            else:
-                yield ChangedInput(f"row {number} is not the page that was indexed")
+            html = row.get("html") if isinstance(row, dict) else None
+            body = _encoded(html) if isinstance(html, str | bytes) else b""
+            same = digest_of(body) == digest
+            yield body if same else ChangedInput(f"row {number} is not what was indexed")
 
 
 def _page_of(row: dict[str, Any], file: str, ordinal: int) -> Found:
@@ -266,12 +306,21 @@ def _encoded(html: str | bytes) -> bytes:
 
 
 def _rows(uri: str, start: int = 0) -> Iterator[dict[str, Any] | Skipped]:
-    """Rows from number `start` on; raises InputError when the file is not of its kind."""
+    """Rows from number `start` on; what is unreadable from some row on is one Skipped.
+
+    Raises:
+        InputError: the file is not of its kind at all.
+    """
     rows = _parquet_rows(uri, start) if uri.endswith(".parquet") else _json_rows(uri, start)
+    some = False
     try:
-        yield from rows
-    except (pa.ArrowInvalid, gzip.BadGzipFile) as error:
-        raise InputError(f"{uri} cannot be read: {error}") from None
+        for row in rows:
+            yield row
+            some = True
+    except (pa.ArrowInvalid, OSError, EOFError, zlib.error) as error:
+        if not some:
+            raise InputError(f"{uri} cannot be read: {error}") from None
+        yield Skipped("rest of the file (it is cut off or damaged)")
 
 
 def _parquet_rows(uri: str, start: int) -> Iterator[dict[str, Any]]:

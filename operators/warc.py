@@ -12,9 +12,11 @@ import itertools
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
 import pyarrow as pa
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
@@ -22,19 +24,21 @@ from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 from operators.files import open_input
 from operators.sources import (
     ADDRESS,
+    MAX_DECODED_BYTES,
     ChangedInput,
     Found,
     Page,
     Picture,
     Skipped,
     Source,
-    digest_of,
     document_id,
     domain_of,
+    new_digest,
 )
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _HTML_START = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 _READ_TYPES = WarcRecordType.response | WarcRecordType.resource
 _PLAIN, _GZIP, _ZSTD = b"WARC/", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 _MARKS = (_PLAIN, _GZIP, _ZSTD)
@@ -70,7 +74,7 @@ class WarcSource(Source):
         places = zip(*(rows[name].to_pylist() for name in ADDRESS), strict=True)
         walk = enumerate(records(uri))
         with open_input(uri) as stream:
-            for url, _, offset, ordinal in places:
+            for url, _, offset, ordinal, _ in places:
                 try:
                     if offset is None:
                         yield _body_at(_copied(walk, ordinal), 0, url)
@@ -189,39 +193,69 @@ def _addressable(uri: str) -> bool:
 def _found(record: WarcRecord, file: str, offset: int | None, ordinal: int) -> Found:
     status = record.http_headers.status_code if record.is_http_parsed else 200
     media = _media_type(record)
-    expected, body = record.content_length, b""
+    expected = record.content_length
     if status == 200 and (not media or media in _HTML_TYPES or media.startswith("image/")):
-        body = record.reader.read()
-        length = len(body)
+        body = _summed(record)
     else:
-        length = record.consume()
-    if length < expected or record.headers.get("Content-Length") is None:
+        body = _Body(record.consume(), "", b"")
+    if body.size < expected or record.headers.get("Content-Length") is None:
         return Skipped("truncated record")
     if status != 200:
         return Skipped(f"status {status}")
-    if not media and _HTML_START.match(body):
+    if not media and _HTML_START.match(body.start):
         media = "text/html"
     if media not in _HTML_TYPES and not media.startswith("image/"):
-        return Skipped(f"type {media or 'not declared'}")
-    if not body:
+        known = _MEDIA_TYPE.fullmatch(media)
+        return Skipped(
+            f"type {media}" if known else "type malformed" if media else "type not declared"
+        )
+    if not body.size:
         return Skipped("empty body")
     return _captured(record, body, media, file, offset, ordinal)
 
 
+def _told_type(media: str) -> str:
+    """A media type fit for counting and printing: servers send anything."""
+    if not media:
+        return "not declared"
+    return media if _MEDIA_TYPE.fullmatch(media) else "malformed"
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What indexing needs of a body: its size, its digest and how it starts."""
+
+    size: int
+    digest: str
+    start: bytes
+
+
+def _summed(record: WarcRecord) -> _Body:
+    """Read a body piece by piece: an image may be larger than memory."""
+    digest, size, start = new_digest(), 0, b""
+    while piece := record.reader.read(_CHUNK):
+        digest.update(piece)
+        size += len(piece)
+        start = start or piece[:512]
+    return _Body(size, digest.hexdigest(), start)
+
+
 def _captured(
-    record: WarcRecord, body: bytes, media: str, file: str, offset: int | None, ordinal: int
+    record: WarcRecord, body: _Body, media: str, file: str, offset: int | None, ordinal: int
 ) -> Page | Picture:
-    url, date, digest = _url(record), _utc(record.record_date), digest_of(body)
+    url, date = _url(record), _utc(record.record_date)
     if media.startswith("image/"):
-        return Picture(url, file, offset, ordinal, date, media, len(body), digest)
+        return Picture(url, file, offset, ordinal, date, media, body.size, body.digest)
     declared = record.http_charset if record.is_http_parsed else None
     charset = declared.strip("\"' ") if declared else None
-    identity, domain = document_id(url, date, digest), domain_of(url)
-    return Page(identity, url, domain, file, offset, ordinal, date, charset, digest, len(body))
+    identity, domain = document_id(url, date, body.digest), domain_of(url)
+    return Page(identity, url, domain, file, offset, ordinal, date, charset, body.digest, body.size)
 
 
 def _url(record: WarcRecord) -> str:
-    return (record.headers.get("WARC-Target-URI") or "").strip("<> \r\n")
+    """The record's address; what cannot be printed is percent-encoded."""
+    raw = (record.headers.get("WARC-Target-URI") or "").strip("<> \r\n")
+    return "".join(char if char.isprintable() else quote(char, errors="replace") for char in raw)
 
 
 def _media_type(record: WarcRecord) -> str:
@@ -266,9 +300,15 @@ def _record_at(stream: BinaryIO, offset: int, url: str, *, decode: bool) -> Warc
 
 
 def _body(record: WarcRecord) -> bytes:
-    body: bytes = record.reader.read()
+    body: bytes = record.reader.read(MAX_DECODED_BYTES + 1)
     if not body:
         raise CorruptRecord("the page's body does not decode, or is cut off")
+    return _bounded(body)
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > MAX_DECODED_BYTES:
+        raise CorruptRecord(f"the page unpacks to more than {MAX_DECODED_BYTES} bytes")
     return body
 
 
@@ -276,8 +316,9 @@ def _leniently_decoded(record: WarcRecord) -> bytes:
     body = _dechunked(_body(record))
     encoding = (record.http_headers.get("Content-Encoding") or "").lower()
     if encoding in ("gzip", "x-gzip", "deflate") and not body.lstrip().startswith(b"<"):
+        unpacker = zlib.decompressobj(47 if "gzip" in encoding else -15)
         try:
-            return zlib.decompress(body, 47 if "gzip" in encoding else -15)
+            return _bounded(unpacker.decompress(body, MAX_DECODED_BYTES + 1))
         except zlib.error as error:
             raise CorruptRecord(f"the page's {encoding} encoding is broken: {error}") from None
     return body

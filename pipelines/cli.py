@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -120,7 +121,7 @@ def export(
     job: JobArgument,
     to: Annotated[str, typer.Option(help="target folder or s3://bucket/prefix")],
     format_: Annotated[str, typer.Option("--format", help="omnicorpus or text")] = "omnicorpus",
-    shard_mb: Annotated[float, typer.Option(help="target size of a shard in MB")] = 256,
+    shard_mb: Annotated[float, typer.Option(min=0.001, help="target size of a shard in MB")] = 256,
 ) -> None:
     """Export a job's kept documents once more: another format, another place."""
     from pipelines.engine import export_job
@@ -239,8 +240,10 @@ def _resume(arguments: list[str]) -> None:
     if arguments[:1] in (["run"], ["export"]):
         import shlex
 
-        again = [argument for argument in arguments if argument != "--retry-errors"]
-        _complain(f"resume with: omniloom {shlex.join(again)}")
+        # What --from forgets is forgotten at once: a plain run goes on from there.
+        again = shlex.join(arguments)
+        again = re.sub(r" --from[ =]\S+", "", again)
+        _complain(f"resume with: omniloom {again}")
 
 
 def _load(path: str, *, on: str | None = None, workers: int | None = None) -> JobFile:

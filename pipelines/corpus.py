@@ -20,7 +20,7 @@ from operators.rules import Comparison, Level, parse
 from operators.sources import ADDRESS
 from pipelines.render import document_html
 from pipelines.store import ERRORS, InputRecord, RuleRecord, StageRecord, Store, UnitRecord
-from pipelines.summary import Summary, read_records, unit_refs
+from pipelines.summary import BORN, Summary, read_records, unit_refs
 from schemas.errors import CorpusError, did_you_mean
 from schemas.tables import DOCUMENTS
 
@@ -177,7 +177,7 @@ class Corpus:
     def funnel(self) -> pl.DataFrame:
         """One row a stage's errors and a rule, in order: asked, dropped, first to drop, left."""
         left, rows = self.summary.documents, []
-        for stage in self.stages:
+        for stage in ({"name": BORN}, *self.stages):
             failed = self.summary.stages.get(stage["name"], StageRecord("")).failed
             left -= failed
             if failed:

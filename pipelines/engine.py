@@ -6,9 +6,13 @@ it resumes: there is no checkpoint to load and no flag to set.
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -46,9 +50,10 @@ class RunResult:
 
     summary: Summary
     shards: dict[str, list[str]] = field(default_factory=dict)
+    work: Summary = field(default_factory=Summary)
+    """The units that this run computed or judged."""
     changed: bool = True
     """False when the job's last run had the same outcome already."""
-    units_run: int = 0
     seconds: float = 0.0
 
 
@@ -77,7 +82,7 @@ class _Run:
         self.job = plan.jobfile.job
         self.store = Store(self.job.store)
         self.started = time.monotonic()
-        self.units_run = 0
+        self.work = Summary()
         self._backend: Backend | None = None
         for name in (options.only, options.restart_from):
             if name is not None:
@@ -98,40 +103,40 @@ class _Run:
         """Everything: inputs, units, verdicts, exports."""
         keys = input_keys(self.plan)
         refers = reference(self.plan, [key for key, _ in keys])
-        known = self._refer(refers)
-        inputs = self.index(keys)
-        refs = unit_refs(inputs)
-        units = fingerprint([ref.unit for ref in refs])
-        records: list[UnitRecord] | None = None
-        again = self.options.restart_from or self.options.retry_errors
-        if known.get("units") == units and not again:
-            summary = Summary.from_dict(known["summary"])
-        else:
+        finished = self._finished(refers)
+        if finished is not None:
+            self._tolerate(finished.failed, finished.documents, [])
+            inputs = self._known_inputs(keys)
+            shards = {s.to: self._export(s, finished, inputs, None) for s in self.job.export}
+            return self._result(finished, shards, changed=False)
+        with self._running(refers):
+            inputs = self.index(keys)
+            refs = unit_refs(inputs)
             records = self.compute(refs)
             summary = Summary.of(inputs, records)
-        shards = {
-            spec.to: self._export(spec, summary, refs, inputs, records) for spec in self.job.export
-        }
-        if records is not None:
-            done = {"units": units, "summary": asdict(summary)}
+            shards = {s.to: self._export(s, summary, inputs, records) for s in self.job.export}
+            done = {"units": _units(refs), "summary": asdict(summary)}
             self.store.write_json(self._reference_path, refers | {"done": done})
-        return self._result(summary, shards, changed=records is not None)
+        return self._result(summary, shards)
 
     def only(self) -> RunResult:
         """Compute one stage, and what it reads where that is missing."""
-        inputs = self.index(input_keys(self.plan))
-        refs = unit_refs(inputs)
-        index = self.plan.stage_index(self.options.only or "")
-        groups = (*(cut for cut in self.backend.groups() if cut <= index), index + 1)
-        records: dict[str, UnitRecord] = {}
-        self._compute(refs, refs, records, groups=groups, last=False)
+        keys = input_keys(self.plan)
+        with self._running(reference(self.plan, [key for key, _ in keys])):
+            inputs = self.index(keys)
+            refs = unit_refs(inputs)
+            index = self.plan.stage_index(self.options.only or "")
+            groups = (*(cut for cut in self.backend.groups() if cut <= index), index + 1)
+            records: dict[str, UnitRecord] = {}
+            tasks = self._unit_tasks(refs, self._stored(), groups, last=False)
+            self._advance(tasks, records, sum(ref.rows for ref in refs))
         return self._result(Summary.of(inputs, records.values()), {})
 
     def _result(
         self, summary: Summary, shards: dict[str, list[str]], *, changed: bool = True
     ) -> RunResult:
         seconds = time.monotonic() - self.started
-        return RunResult(summary, shards, changed, self.units_run, seconds)
+        return RunResult(summary, shards, self.work, changed, seconds)
 
     # The job's reference: protects from gc, and lets notebooks find the corpus
 
@@ -139,14 +144,37 @@ class _Run:
     def _reference_path(self) -> str:
         return f"jobs/{self.plan.jobfile.name}.json"
 
-    def _refer(self, refers: dict[str, Any]) -> dict[str, Any]:
-        """What an earlier run of the same plan over the same inputs has finished."""
+    def _finished(self, refers: dict[str, Any]) -> Summary | None:
+        """The last run's summary, if it was the same and the store still holds its verdicts."""
+        if self.options.restart_from or self.options.retry_errors:
+            return None
         stored = self.store.read_json(self._reference_path) or {}
-        done: dict[str, Any] = stored.pop("done", None) or {}
-        if stored == refers:
-            return done
+        done = stored.pop("done", None)
+        if not done or stored != json.loads(json.dumps(refers)):
+            return None
+        records = [self.store.input_record(key) for key in refers["inputs"]]
+        refs = unit_refs(record for record in records if record is not None)
+        judged = set(self.store.names(self.plan.folder))
+        if None in records or done["units"] != _units(refs):
+            return None
+        return Summary.from_dict(done["summary"]) if judged >= {r.unit for r in refs} else None
+
+    def _known_inputs(self, keys: list[tuple[str, int]]) -> list[InputRecord]:
+        records = (self.store.input_record(key) for key, _ in keys)
+        return [record for record in records if record is not None]
+
+    @contextmanager
+    def _running(self, refers: dict[str, Any]) -> Iterator[None]:
+        """Refer to what this run makes, without calling it done, and tell gc to stay away."""
         self.store.write_json(self._reference_path, refers)
-        return {}
+        mark = f"running/{self.plan.jobfile.name}-{os.getpid()}.json"
+        self.store.write_json(mark, {"host": socket.gethostname(), "pid": os.getpid()})
+        try:
+            if self.options.restart_from:
+                forget(self.store, self.plan, self.plan.dependants(self.options.restart_from))
+            yield
+        finally:
+            self.store.files.delete(mark)
 
     # Inputs
 
@@ -154,12 +182,13 @@ class _Run:
         """The record of every input, in the job's order; new and changed inputs are indexed."""
         found: dict[int, InputRecord] = {}
         tasks: list[IndexTask] = []
+        units = set(self.store.names("units"))
         for number, (key, size) in enumerate(keys):
             record = self.store.input_record(key)
-            if record is None:
-                tasks.append(IndexTask(number, key, size))
-            else:
+            if record is not None and units >= {unit for unit, _ in record.units}:
                 found[number] = record
+            else:
+                tasks.append(IndexTask(number, self.plan.inputs[number].uri, key, size))
         with self.progress.phase("index", sum(t.weight for t in tasks), "bytes") as phase:
             for task, record in self._tasks(tasks):
                 found[task.input] = record
@@ -177,67 +206,93 @@ class _Run:
 
     def compute(self, refs: list[UnitRef]) -> list[UnitRecord]:
         """Bring every unit's columns and verdicts up to date; the records in order of `refs`."""
-        records: dict[str, UnitRecord] = {}
-        forced: frozenset[str] = frozenset()
-        if self.options.restart_from:
-            forced = frozenset(self.plan.dependants(self.options.restart_from))
-        else:
-            stored = set(self.store.names(self.plan.folder))
-            finished = [ref.unit for ref in refs if ref.unit in stored]
-            for record in read_records(self.store, self.plan.folder, finished):
-                if not (self.options.retry_errors and record.failed):
-                    records[record.unit] = record
+        stored = self._stored()
+        records = {record.unit: record for record in self._judged(refs, stored)}
         todo = [ref for ref in refs if ref.unit not in records]
-        self._compute(refs, todo, records, forced=forced)
+        documents = sum(ref.rows for ref in refs)
+        if sum(ref.rows for ref in todo) <= _FEW_DOCUMENTS and not self.options.retry_errors:
+            todo = self._judge_here(todo, stored, records)
+        if todo:
+            tasks = self._unit_tasks(todo, stored, self.backend.groups())
+            self._advance(tasks, records, documents)
+        self._tolerate(sum(r.failed for r in records.values()), documents, records.values())
         return [records[ref.unit] for ref in refs]
 
-    def _compute(
+    def _stored(self) -> dict[str, dict[str, list[str]]]:
+        """The stage files in the store, by stage and unit."""
+        return {s.name: by_unit(self.store.names(s.folder)) for s in self.plan.stages}
+
+    def _judged(
+        self, refs: list[UnitRef], stored: dict[str, dict[str, list[str]]]
+    ) -> Iterator[UnitRecord]:
+        """Records of the units that are done, and whose stage files are all there."""
+        names = set(self.store.names(self.plan.folder))
+        finished = [ref.unit for ref in refs if ref.unit in names]
+        for record in read_records(self.store, self.plan.folder, finished):
+            files = ((name, stage.file) for name, stage in record.stages.items())
+            whole = all(file in stored[name].get(record.unit, ()) for name, file in files)
+            if whole and not (self.options.retry_errors and record.failed):
+                yield record
+
+    def _judge_here(
+        self,
+        todo: list[UnitRef],
+        stored: dict[str, dict[str, list[str]]],
+        records: dict[str, UnitRecord],
+    ) -> list[UnitRef]:
+        """Judge the units that need no computing, in this process; the rest is returned."""
+        measured = [r for r in todo if all(r.unit in files for files in stored.values())]
+        rest = [ref for ref in todo if ref not in measured]
+        tasks = self._unit_tasks(measured, stored, (len(self.plan.stages),), judge_only=True)
+        for task, record in run_here(self.plan, tasks):
+            if record is None:
+                rest.append(task.ref)  # type: ignore[attr-defined]  # a UnitTask
+            else:
+                records[record.unit] = record
+                self.work.add(record)
+        return rest
+
+    def _unit_tasks(
         self,
         refs: list[UnitRef],
-        todo: list[UnitRef],
-        records: dict[str, UnitRecord],
+        stored: dict[str, dict[str, list[str]]],
+        groups: tuple[int, ...],
         *,
-        groups: tuple[int, ...] = (),
-        forced: frozenset[str] = frozenset(),
         last: bool = True,
-    ) -> None:
-        stored = {s.name: by_unit(self.store.names(s.folder)) for s in self.plan.stages}
-        judged = (
-            not forced
-            and not self.options.retry_errors
-            and all(ref.unit in files for ref in todo for files in stored.values())
-        )
-        if not groups:
-            whole = judged or not todo
-            groups = (len(self.plan.stages),) if whole else self.backend.groups()
-        self.units_run = len(todo)
-        tasks = [
+        judge_only: bool = False,
+    ) -> list[UnitTask]:
+        retry = self.options.retry_errors
+        return [
             UnitTask(
                 ref,
                 {name: files[ref.unit] for name, files in stored.items() if ref.unit in files},
                 groups,
-                forced,
-                self.options.retry_errors,
-                last,
+                retry_errors=retry,
+                last=last,
+                judge_only=judge_only,
             )
-            for ref in todo
+            for ref in refs
         ]
-        documents = sum(ref.rows for ref in refs)
+
+    def _advance(
+        self, tasks: list[UnitTask], records: dict[str, UnitRecord], documents: int
+    ) -> None:
+        """Run unit tasks and collect their records, as long as few enough rows fail."""
         failed = sum(record.failed for record in records.values())
         with self.progress.phase("documents", sum(t.weight for t in tasks), "docs") as phase:
-            for task, record in self._tasks(tasks, cheap=judged):
+            for task, record in self._tasks(tasks):
                 records[record.unit] = record
+                self.work.add(record)
                 failed += record.failed
                 phase.advance(task.weight, failed)
                 self._tolerate(failed, documents, records.values())
-        self._tolerate(failed, documents, records.values())
 
     def _tolerate(self, failed: int, documents: int, records: Iterable[UnitRecord]) -> None:
         limit = self.job.max_error_rate
         if failed > limit * documents:
             raise ErrorRateExceeded(
                 f"{failed} of {documents} documents failed; the job tolerates {limit:.2%} "
-                f"(max_error_rate). Most frequent:\n" + "\n".join(self._errors(records))
+                "(max_error_rate)\n" + "\n".join(self._errors(records))
             )
 
     def _errors(self, records: Iterable[UnitRecord]) -> list[str]:
@@ -245,7 +300,7 @@ class _Run:
         counts: Counter[str] = Counter()
         bad = [record for record in records if record.failed][:100]
         for stage in self.plan.stages:
-            for record in bad:
+            for record in (r for r in bad if stage.name in r.stages):
                 path = f"{stage.folder}/{record.stages[stage.name].file}.parquet"
                 errors = self.store.read(path, ["_error"])["_error"].drop_null().to_pylist()
                 counts.update(f"{stage.name}: {e['type']}: {e['message']}" for e in errors)
@@ -257,23 +312,51 @@ class _Run:
         self,
         spec: ExportSpec,
         summary: Summary,
-        refs: list[UnitRef],
         inputs: list[InputRecord],
         records: list[UnitRecord] | None,
     ) -> list[str]:
-        export = Export(self.plan, spec, summary.contents)
-        finished = export.finished()
+        finished = Export(self.plan, spec, summary.contents).finished()
         if finished is not None:
             return finished
         if records is None:
-            records = read_records(self.store, self.plan.folder, [ref.unit for ref in refs])
-        return export.write(records, inputs, self._write_shards)
+            units = [ref.unit for ref in unit_refs(inputs)]
+            records = read_records(self.store, self.plan.folder, units)
+        contents = Summary.of(inputs, records).contents
+        return Export(self.plan, spec, contents).write(records, inputs, self._write_shards)
 
     def _write_shards(self, tasks: Sequence[ShardTask]) -> Iterator[tuple[ShardTask, ShardRecord]]:
         with self.progress.phase("export", sum(t.weight for t in tasks), "docs") as phase:
             for task, record in self._tasks(tasks, cheap=True):
                 phase.advance(task.weight)
                 yield task, record
+
+
+def _units(refs: Iterable[UnitRef]) -> str:
+    """A digest of which units a corpus consists of, in order."""
+    return fingerprint([ref.unit for ref in refs])
+
+
+def forget(store: Store, plan: Plan, stages: set[str]) -> None:
+    """Remove the stored results of some stages of a plan.
+
+    What rests on them goes first: the verdicts of every job in the store that uses them, so that
+    a kill in between leaves nothing that points to what is gone.
+    """
+    folders = {stage.folder for stage in plan.stages if stage.name in stages}
+    for info in list(store.files.list("jobs")):
+        other = store.read_json(info.path) or {}
+        if folders & {stage["folder"] for stage in other.get("stages", [])}:
+            other.pop("done", None)
+            store.write_json(info.path, other)
+            _delete_all(store, other["verdicts"])
+    _delete_all(store, plan.folder)
+    for folder in sorted(folders):
+        _delete_all(store, folder)
+
+
+def _delete_all(store: Store, folder: str) -> None:
+    for info in list(store.files.list(folder)):
+        store.files.delete(info.path)
 
 
 def export_job(jobfile: JobFile, spec: ExportSpec, progress: Progress | None = None) -> RunResult:

@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from operators.export import FORMATS
-from operators.files import Files
+from operators.files import TEMPORARY, Files
 from pipelines.plan import Plan, fingerprint
 from pipelines.shards import ShardRecord, ShardTask, Slice, kept_documents
 from pipelines.store import InputRecord, UnitRecord
@@ -56,13 +56,12 @@ class Export:
     def finished(self) -> list[str] | None:
         """Addresses of the shards when exactly this export is complete already."""
         manifest = self._read(SUCCESS)
-        if manifest is None or manifest.get("identity") != self.identity:
+        if manifest is None or manifest["identity"] != self.identity:
             return None
         present = {info.path: info.size for info in self.files.list()}
-        shards = manifest["shards"]
-        if any(present.get(shard["name"]) != shard["size"] for shard in shards):
+        if any(present.get(name) != size for name, size in _sizes(manifest).items()):
             return None
-        return [self.files.uri(shard["name"]) for shard in shards]
+        return [self.files.uri(name) for name in _sizes(manifest)]
 
     def write(
         self, records: Sequence[UnitRecord], inputs: Sequence[InputRecord], run: RunTasks
@@ -88,13 +87,32 @@ class Export:
     # The target folder
 
     def _read(self, name: str) -> dict[str, Any] | None:
+        """A marker file; None when there is none.
+
+        Raises:
+            ExportError: the file is not one that an export wrote, or another job's.
+        """
         try:
-            data: dict[str, Any] = json.loads(self.files.read(name))
+            data = json.loads(self.files.read(name))
+            owner = data["job_name"]
+            data["identity"], data["shards" if name == SUCCESS else "clean"]
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise ExportError(f"{self.files.uri(name)} is not JSON: {error}") from None
-        return data
+        except (ValueError, TypeError, KeyError):
+            raise self._foreign(name) from None
+        if owner != self.plan.jobfile.name:
+            raise ExportError(
+                f"export target {self.spec.to} belongs to job '{owner}'. Nothing was touched; "
+                "give each job its own folder in 'export.to'"
+            )
+        found: dict[str, Any] = data
+        return found
+
+    def _foreign(self, files: str) -> ExportError:
+        return ExportError(
+            f"export target {self.spec.to} holds files that no export wrote ({files}). "
+            "Nothing was touched; choose an empty folder in 'export.to'"
+        )
 
     def _write(self, name: str, data: dict[str, Any]) -> None:
         text = json.dumps(data, indent=1, ensure_ascii=False, default=str)
@@ -103,28 +121,30 @@ class Export:
     def _claim(self) -> None:
         """Make the target ours: remove an earlier export's files, refuse anybody else's."""
         running, success = self._read(RUNNING), self._read(SUCCESS)
-        if running and running["identity"] == self.identity and running["clean"]:
-            return
-        present = [info.path for info in self.files.list() if info.path not in (SUCCESS, RUNNING)]
-        owned = {shard["name"] for shard in (success or {}).get("shards", [])}
-        same = success is not None and success["identity"] == self.identity
-        foreign = [path for path in present if path not in owned and not _is_shard(path)]
-        if foreign or (present and running is None and success is None):
-            shown = ", ".join((foreign or present)[:3])
-            raise ExportError(
-                f"export target {self.spec.to} holds files that no export wrote ({shown}). "
-                "Nothing was touched; choose an empty folder in 'export.to'"
-            )
-        marker = {"identity": self.identity, "clean": False}
+        present = {i.path: i.size for i in self.files.list() if i.path not in (SUCCESS, RUNNING)}
+        ours = success["identity"] == self.identity if success else False
+        if success is None and running and running["identity"] == self.identity:
+            if running["clean"]:
+                return
+        elif present and success is None and running is None:
+            raise self._foreign(", ".join(sorted(present)[:3]))
+        foreign = [path for path in present if not _is_shard(path)]
+        if foreign:
+            raise self._foreign(", ".join(sorted(foreign)[:3]))
+        marker = {"job_name": self.plan.jobfile.name, "identity": self.identity, "clean": False}
+        sizes = _sizes(success) if success and ours else {}
         self._write(RUNNING, marker)
         self.files.delete(SUCCESS)
-        for path in [] if same else present:
-            self.files.delete(path)
+        for path, size in present.items():
+            if sizes.get(path) != size:
+                self.files.delete(path)
         self._write(RUNNING, marker | {"clean": True})
 
     def _existing(self, task: ShardTask) -> ShardRecord:
+        """A shard that an earlier attempt at this export has written."""
         data = self.files.read(task.name)
-        return ShardRecord(task.name, task.weight, len(data), hashlib.sha256(data).hexdigest())
+        rows = self.format.count(data)
+        return ShardRecord(task.name, rows, len(data), hashlib.sha256(data).hexdigest())
 
     # Which documents go where
 
@@ -172,6 +192,7 @@ class Export:
         self, shards: Sequence[ShardRecord], inputs: Sequence[InputRecord], summary: Summary
     ) -> dict[str, Any]:
         return {
+            "job_name": self.plan.jobfile.name,
             "identity": self.identity,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "code": code_version(),
@@ -188,7 +209,14 @@ class Export:
 
 
 def _is_shard(path: str) -> bool:
+    """A shard, or what a killed writer left of one."""
+    if path.endswith(TEMPORARY):
+        path = path.removeprefix(".")
     return path.startswith("train-") and "-of-" in path
+
+
+def _sizes(manifest: dict[str, Any]) -> dict[str, int]:
+    return {shard["name"]: shard["size"] for shard in manifest["shards"]}
 
 
 def _slice(record: UnitRecord, start: int, stop: int) -> Slice:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from typing import Any
 
@@ -11,17 +13,19 @@ from pipelines.summary import read_records, unit_refs
 from schemas.errors import CorpusError, did_you_mean
 
 _ABANDONED_SECONDS = 3600
+_FORGOTTEN_SECONDS = 7 * 24 * 3600
 
 
 def collect(root: str, *, dry_run: bool = False, forget: str | None = None) -> list[FileInfo]:
     """Remove unreferenced stage files, verdicts, units and inputs; returns what was removed.
 
-    Kept is what the jobs' references name: their inputs with all units and image captures, their
+    What rests on other files goes before them, so that a kill in between breaks nothing. Kept is
+    what the jobs' references name: their inputs with all units and image captures, their
     verdicts, and for each unit the stage files that its verdicts rest on. A stage of a job whose
     run has not finished keeps all its files. `forget` drops one job's reference first.
 
     Raises:
-        CorpusError: no job called `forget`, or `root` is not a store.
+        CorpusError: no job called `forget`, `root` is not a store, or a run is going on in it.
     """
     store = Store(root)
     paths = [info.path for info in store.files.list("jobs") if info.path.endswith(".json")]
@@ -30,6 +34,7 @@ def collect(root: str, *, dry_run: bool = False, forget: str | None = None) -> l
     names = {path.rpartition("/")[2].removesuffix(".json"): path for path in paths}
     if forget is not None and forget not in names:
         raise CorpusError(f"{root} holds no job '{forget}'; {did_you_mean(forget, names)}")
+    _refuse_while_running(store)
     wanted = {path for name, path in names.items() if name != forget}
     for path in sorted(wanted):
         wanted |= _referred(store, store.read_json(path))
@@ -41,9 +46,36 @@ def collect(root: str, *, dry_run: bool = False, forget: str | None = None) -> l
     return removed
 
 
+def _refuse_while_running(store: Store) -> None:
+    for info in list(store.files.list("running")):
+        run = store.read_json(info.path) or {}
+        here = run.get("host") == socket.gethostname()
+        old = time.time_ns() - int(info.stamp) > _FORGOTTEN_SECONDS * 10**9
+        if old or (here and not _alive(run.get("pid", 0))):
+            store.files.delete(info.path)
+            continue
+        raise CorpusError(
+            f"a run is going on in {store.files.root} (process {run.get('pid')} on "
+            f"{run.get('host')}); wait for its end, or remove {store.files.uri(info.path)}"
+        )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _ours(store: Store) -> list[FileInfo]:
-    """Files of the store's own folders. A temporary file counts once it is an hour old."""
-    folders = ("jobs", "inputs", "units", "images", "stages", "verdicts", "reports")
+    """Files of the store's own folders, those first that rest on others.
+
+    A temporary file counts once it is an hour old.
+    """
+    folders = ("jobs", "reports", "verdicts", "stages", "inputs", "images", "units")
     found = [info for folder in folders for info in store.files.list(folder)]
     now = time.time_ns()
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -13,18 +14,22 @@ from pipelines.store import InputRecord
 from pipelines.work import PlainTask, Worker
 from schemas.tables import DOCUMENTS, IMAGES
 
+_REASONS = 50
+"""How many reasons for skipping are told apart in one input."""
+
 
 @dataclass(frozen=True)
 class IndexTask(PlainTask):
     """Find the pages and images of one input and fix its units."""
 
     input: int
+    uri: str
     record_key: str
     size: int
 
     @property
     def key(self) -> str:
-        return f"input {self.input}"
+        return f"input {self.uri}"
 
     @property
     def weight(self) -> int:
@@ -36,7 +41,8 @@ class IndexTask(PlainTask):
         unit_rows = worker.plan.jobfile.job.unit_rows
         sha256 = entry.source.checksum(entry.uri)
         layout = source_fingerprint(entry.source, unit_rows)
-        stem = fingerprint(layout, sha256) + sha256[:4]
+        content = fingerprint(layout, sha256)
+        stem = fingerprint(layout, sha256, Path(entry.uri).name) + sha256[:4]
         pages: list[Page] = []
         pictures: list[Picture] = []
         skipped: Counter[str] = Counter()
@@ -58,7 +64,8 @@ class IndexTask(PlainTask):
                 case Picture():
                     pictures.append(found)
                 case Skipped(reason):
-                    skipped[reason] += 1
+                    crowded = len(skipped) >= _REASONS and reason not in skipped
+                    skipped["other" if crowded else reason] += 1
         if pages:
             flush()
         if pictures:
@@ -67,6 +74,7 @@ class IndexTask(PlainTask):
         record = InputRecord(
             uri=entry.uri,
             source={"name": entry.source.name, **entry.source.model_dump(mode="json")},
+            content=content,
             stem=stem,
             sha256=sha256,
             size=self.size,

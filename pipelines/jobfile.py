@@ -71,7 +71,10 @@ def read_yaml(text: str, file: str) -> tuple[Any, Lines]:
     Raises:
         JobError: the text is not YAML, or a key stands twice.
     """
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:
+        raise JobError([_malformed(error, file)]) from None
     try:
         root = loader.get_single_node()
         lines: Lines = {}
@@ -81,14 +84,17 @@ def read_yaml(text: str, file: str) -> tuple[Any, Lines]:
         if problems:
             raise JobError(problems)
         return (loader.construct_document(root) if root is not None else None), lines
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        message = f"not YAML: {getattr(error, 'problem', None) or error}"
-        line = mark.line + 1 if mark else None
-        fix = "check indentation, quotes and brackets up to this line"
-        raise JobError([Problem("file", message, fix, None, file, line)]) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise JobError([_malformed(error, file)]) from None
     finally:
         loader.dispose()
+
+
+def _malformed(error: Exception, file: str) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    said = getattr(error, "problem", None) or getattr(error, "reason", None) or "nested too deep"
+    fix = "check indentation, quotes and brackets up to this line"
+    return Problem("file", f"not YAML: {said}", fix, None, file, mark.line + 1 if mark else 1)
 
 
 def _walk(node: yaml.Node, path: Path_, lines: Lines, problems: list[Problem], file: str) -> None:
@@ -133,6 +139,10 @@ def parse_job(text: str, file: str = "job.yaml") -> JobFile:
     if not isinstance(data, dict):
         fix = "start from a job in jobs/, e.g. jobs/demo.yaml"
         raise JobError([Problem("job", "a job is a mapping of fields", fix, None, file, 1)])
+    data = {name: value for name, value in data.items() if value is not None}
+    stages = data.get("stages")
+    if isinstance(stages, dict):  # a stage named without parameters has its defaults
+        data["stages"] = {name: {} if value is None else value for name, value in stages.items()}
     job, problems = _validated(data, file, lines)
     return JobFile(job, Path(file).stem, file, lines, tuple(problems))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -76,17 +75,3 @@ def merged(
     states = pc.fill_null(table[STATE], PENDING)
     position = schema.get_field_index(STATE)
     return table.set_column(position, schema.field(STATE), states).cast(schema)
-
-
-def batches(rows: int, sizes: list[int] | None) -> Iterator[tuple[int, int]]:
-    """Starts and lengths of batches bounded in rows, and in payload bytes where sizes are known."""
-    start = volume = 0
-    for row in range(rows):
-        size = sizes[row] if sizes else 0
-        full = row - start >= BATCH_ROWS or (volume + size > BATCH_PAYLOAD_BYTES and row > start)
-        if full:
-            yield start, row - start
-            start, volume = row, 0
-        volume += size
-    if rows > start:
-        yield start, rows - start

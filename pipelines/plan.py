@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,9 @@ from pydantic import ValidationError
 
 from operators.base import Operator, Resources
 from operators.export import FORMATS
+from operators.files import is_remote
 from operators.registry import SOURCES
-from operators.rules import ExpressionError, Rule, parse_rule
+from operators.rules import LANGUAGE_VERSION, ExpressionError, Rule, parse_rule
 from operators.sources import Source
 from pipelines.interleaved import INTERLEAVED
 from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
@@ -27,6 +30,7 @@ from schemas.job import RuleSpec
 from schemas.tables import DOCUMENTS
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED,)}
+STORE_FOLDERS = ("inputs", "units", "images", "stages", "verdicts", "jobs", "reports", "running")
 RULE_FRAGMENTS = Path(__file__).parent / "rules"
 PAYLOAD_COLUMN = "html"
 
@@ -50,7 +54,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class PlacedRule:
-    """A rule, and the index of the stage after which everything it reads is there."""
+    """A rule, and the index of the stage after which everything it reads is there.
+
+    -1: before the first stage, from what a document is born with.
+    """
 
     rule: Rule
     after: int
@@ -130,6 +137,13 @@ def compile_plan(jobfile: JobFile) -> Plan:
     return plan
 
 
+def _normal(target: str) -> str:
+    """A folder's address in one spelling."""
+    if is_remote(target):
+        return target.rstrip("/")
+    return os.path.normpath(Path(target).expanduser().absolute())
+
+
 class _Planner:
     """Collects problems while it resolves a job, so that the user sees all of them at once."""
 
@@ -153,6 +167,7 @@ class _Planner:
         stages = self._stages(recipe)
         rules = tuple(self._rules(stages))
         verdicts = fingerprint(
+            LANGUAGE_VERSION,
             [stage.fingerprint for stage in stages],
             [(r.rule.name, r.rule.table, r.rule.text, r.after) for r in rules],
         )
@@ -201,16 +216,26 @@ class _Planner:
             self.add((*path, kind), str(error), fix, source.path)
 
     def _exports(self) -> None:
-        targets: dict[str, int] = {}
+        store = _normal(self.job.store)
+        taken = {f"{store}/{folder}/": "the store's own files" for folder in STORE_FOLDERS}
+        self._store(store)
         for index, export in enumerate(self.job.export):
             path: Path_ = ("export", index)
             if export.format not in FORMATS:
                 fix = did_you_mean(export.format, FORMATS)
                 self.add((*path, "format"), "no such format", fix, export.format)
-            if export.to in targets:
-                message = f"export[{targets[export.to]}] writes to the same folder"
+            target = _normal(export.to) + "/"
+            clash = next((p for p in taken if p.startswith(target) or target.startswith(p)), None)
+            if clash or target == f"{store}/":
+                message = f"overlaps with {taken.get(clash or '', 'the store itself')}"
                 self.add((*path, "to"), message, "give each export its own folder", export.to)
-            targets.setdefault(export.to, index)
+            taken[target] = f"export[{index}]"
+
+    def _store(self, store: str) -> None:
+        scheme = re.match(r"(\w+)://", self.job.store)
+        if "\0" in store or (scheme and scheme.group(1) != "s3"):
+            fix = "give a folder, or s3://bucket/prefix"
+            self.add(("store",), "not a place that omniloom can write to", fix, self.job.store)
 
     # Stages
 
@@ -236,7 +261,7 @@ class _Planner:
         config = dict(self.job.stages.get(step.name) or {})
         chosen = config.pop(step.choose, step.default) if step.choose else step.default
         path: Path_ = ("stages", step.name)
-        if chosen not in step.operators:
+        if not isinstance(chosen, str) or chosen not in step.operators:
             fix = did_you_mean(str(chosen), step.operators)
             self.add((*path, str(step.choose)), "no such operator for this stage", fix, chosen)
             return step.operators[step.default]()
@@ -310,7 +335,7 @@ class _Planner:
             fix = did_you_mean(name, known)
             self.add(path, f"no stage of this recipe measures '{name}'", fix, rule.expression.text)
         after = [index_of[name] for name in rule.expression.columns if name in index_of]
-        return max([0, *after])
+        return max(after, default=-1)
 
 
 def read_fragment(name: str) -> dict[str, RuleSpec]:

@@ -22,6 +22,9 @@ import ray
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
     OutOfMemoryError,
     WorkerCrashedError,
 )
@@ -34,9 +37,18 @@ from pipelines.plan import Plan
 from pipelines.work import Task, Worker
 from schemas.errors import InputError
 
-_DEATHS = (ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError)
-_FORWARDED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION",
-              "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")  # fmt: skip
+_DEATHS = (
+    ActorDiedError,
+    ActorUnavailableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    WorkerCrashedError,
+)
+# Where the buckets are. Credentials stay out: Ray logs runtime environments in the clear, and
+# the cluster's nodes have their own.
+_FORWARDED = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 _WORKERS: dict[str, Worker] = {}
 
@@ -88,6 +100,7 @@ class RayBackend(Backend):
         execution = plan.jobfile.job.on
         self._started = not ray.is_initialized()
         if self._started:
+            logging.getLogger("ray").setLevel(logging.WARNING)
             address = execution.address or os.environ.get("RAY_ADDRESS")
             env = {name: os.environ[name] for name in _FORWARDED if name in os.environ}
             ray.init(

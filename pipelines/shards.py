@@ -60,15 +60,12 @@ class ShardTask(PlainTask):
         with tempfile.TemporaryDirectory(prefix="omniloom-") as folder:
             path = Path(folder) / "shard"
             writer = kind.writer(path, self.export.row_group_rows)
-            rows = 0
             for part in self.slices:
-                documents = kept_documents(worker, part, kind.reads)
-                rows += documents.num_rows
-                writer.write(documents)
+                writer.write(kept_documents(worker, part, kind.reads))
             writer.close()
             data = path.read_bytes()
         Files(self.export.to).write(self.name, data)
-        return ShardRecord(self.name, rows, len(data), hashlib.sha256(data).hexdigest())
+        return ShardRecord(self.name, writer.rows, len(data), hashlib.sha256(data).hexdigest())
 
 
 def kept_documents(worker: Worker, part: Slice, names: Iterable[str]) -> pa.Table:

@@ -3,13 +3,14 @@
     inputs/<key>.json                       what an input holds: its units, its checksum, its skips
     units/<stem>-<number>.parquet           the rows of a unit, as they were born
     images/<stem>.parquet                   image captures that an input holds
-    stages/<stage>-<fingerprint>/<unit>-<coverage>.parquet
+    stages/<stage>-<fingerprint>/<unit>-<digest>.parquet
                                             the columns that a stage adds, row for row
     verdicts/<fingerprint>/<unit>.parquet   which rows were kept, and what every rule said
     jobs/<job>.json                         what a job refers to: what `omniloom gc` must keep
+    running/<job>-<number>.json             a run that is going on
 
-A stage file is complete and never changes: its name holds a hash of which rows it covers. When a
-loosened rule or a retry covers more rows, a new file appears and the verdicts point to it.
+A stage file is complete and never changes: its name holds a hash of its content. When a loosened
+rule or a retry covers more rows, a new file appears and the verdicts point to it.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class InputRecord:
     uri: str
     source: dict[str, Any]
     """Name and config of the source that read it."""
+    content: str
+    """The same for every input of the same bytes, unit layout and kind."""
     stem: str
     sha256: str
     size: int
@@ -117,8 +120,8 @@ class Store:
 
     def read(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The named columns of a Parquet file, all without names. FileNotFoundError if missing."""
-        data = pa.BufferReader(self.files.read(path))
-        return pq.read_table(data, columns=None if columns is None else list(columns))
+        with self.files.open(path) as file:
+            return pq.read_table(file, columns=None if columns is None else list(columns))
 
     def zipped(
         self,
@@ -143,11 +146,14 @@ class Store:
 
     def write(self, path: str, table: pa.Table, metadata: dict[bytes, bytes] | None = None) -> None:
         """Write a Parquet file atomically."""
-        if metadata:
-            table = table.replace_schema_metadata(metadata)
-        sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd", write_statistics=False)
-        self.files.write(path, sink.getvalue())
+        self.files.write(path, _serialised(table.replace_schema_metadata(metadata)))
+
+    def write_addressed(self, folder: str, unit: str, table: pa.Table) -> str:
+        """Write a unit's file under a name that says what is in it; returns the name."""
+        data = _serialised(table)
+        name = f"{unit}-{hashlib.blake2b(data, digest_size=8).hexdigest()}"
+        self.files.write(f"{folder}/{name}.parquet", data)
+        return name
 
     # JSON
 
@@ -188,8 +194,8 @@ class Store:
 
     def unit_record(self, folder: str, unit: str) -> UnitRecord:
         """The record of a unit that is done."""
-        data = pa.BufferReader(self.files.read(f"{folder}/{unit}.parquet"))
-        metadata = pq.read_metadata(data).metadata or {}
+        with self.files.open(f"{folder}/{unit}.parquet") as file:
+            metadata = pq.read_metadata(file).metadata or {}
         return UnitRecord.from_json(metadata[_RECORD_KEY])
 
 
@@ -198,13 +204,14 @@ def _input_record(data: dict[str, Any]) -> InputRecord:
     return InputRecord(units=units, **data)
 
 
-def coverage(states: bytes) -> str:
-    """The part of a stage file's name that says which rows it covers and which of them failed."""
-    return hashlib.blake2b(states, digest_size=8).hexdigest()
+def _serialised(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_statistics=False)
+    return sink.getvalue()
 
 
 def by_unit(names: Iterable[str]) -> dict[str, list[str]]:
-    """Stage file names grouped by their unit (names are `<unit>-<coverage>`)."""
+    """Stage file names grouped by their unit (names are `<unit>-<digest>`)."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.rpartition("-")[0], []).append(name)

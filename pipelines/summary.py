@@ -14,6 +14,8 @@ from pipelines.plan import Plan, fingerprint, source_fingerprint
 from pipelines.store import InputRecord, RuleRecord, StageRecord, Store, UnitRecord, UnitRef
 
 _READERS = 16
+BORN = "input"
+"""Stands for a stage where a rule judges what a document is born with."""
 
 
 @dataclass
@@ -88,11 +90,13 @@ def input_keys(plan: Plan) -> list[tuple[str, int]]:
 
 def unit_refs(inputs: Iterable[InputRecord]) -> list[UnitRef]:
     """All units in order. An input that repeats another's content adds none of its own."""
-    refs: dict[str, UnitRef] = {}
+    refs: list[UnitRef] = []
+    seen: set[str] = set()
     for number, found in enumerate(inputs):
-        for unit, rows in found.units:
-            refs.setdefault(unit, UnitRef(unit, rows, found.uri, number))
-    return list(refs.values())
+        if found.content not in seen:
+            seen.add(found.content)
+            refs.extend(UnitRef(unit, rows, found.uri, number) for unit, rows in found.units)
+    return refs
 
 
 def read_records(store: Store, folder: str, units: Iterable[str]) -> list[UnitRecord]:
@@ -127,7 +131,7 @@ def reference(plan: Plan, keys: list[str]) -> dict[str, Any]:
                 "keeps": placed.rule.keeps,
                 "expression": placed.rule.expression.text,
                 "origin": placed.rule.origin,
-                "stage": plan.stages[placed.after].name,
+                "stage": plan.stages[placed.after].name if placed.after >= 0 else BORN,
             }
             for placed in plan.rules
         ],

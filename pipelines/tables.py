@@ -15,7 +15,8 @@ from pipelines.corpus import Document, Verdict
 from pipelines.engine import RunResult
 from pipelines.estimate import Estimate
 from pipelines.plan import RECIPES, RULE_FRAGMENTS, Plan, read_fragment
-from pipelines.summary import Summary
+from pipelines.store import RuleRecord
+from pipelines.summary import BORN, Summary
 from schemas.errors import CorpusError, did_you_mean
 
 
@@ -25,31 +26,38 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(highlight=False, width=160)
 
 
+def safe(text: str) -> str:
+    """Foreign text for the terminal: no markup, no control characters."""
+    plain = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    return escape(plain)
+
+
 def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, int]]:
     """Rows of the funnel: stage, rule, condition, dropped first, documents left."""
     left, rows = summary.documents, []
-    for index, stage in enumerate(plan.stages):
-        if stage.name not in summary.stages:
-            break
-        failed = summary.stages[stage.name].failed
+    names = [BORN, *(stage.name for stage in plan.stages)]
+    for index, name in enumerate(names, start=-1):
+        failed = summary.stages[name].failed if name in summary.stages else 0
         if failed:
             left -= failed
-            rows.append((stage.name, "(error)", "row failed; see omniloom explain", failed, left))
+            rows.append((name, "(error)", "row failed; see omniloom explain", failed, left))
         for rule in plan.rules_after(index):
-            counts = summary.rules[rule.name]
+            counts = summary.rules.get(rule.name, RuleRecord())
             if rule.table == "documents":
                 left -= counts.first
-                rows.append((stage.name, rule.name, rule.text, counts.first, left))
+                rows.append((name, rule.name, rule.text, counts.first, left))
             else:
                 text = f"{counts.first} of {counts.asked} nodes: {rule.text}"
-                rows.append((stage.name, rule.name, text, 0, left))
+                rows.append((name, rule.name, text, 0, left))
     return rows
 
 
 def print_funnel(plan: Plan, result: RunResult, *, stage: str | None) -> None:
     """The funnel of a run, rules that dropped nothing summed up, and what the run computed."""
     summary, out = result.summary, console()
-    out.print(f"{plan.jobfile.name}: {summary.documents} documents from {summary.inputs} inputs")
+    out.print(
+        f"{safe(plan.jobfile.name)}: {summary.documents} documents from {summary.inputs} inputs"
+    )
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("stage", "rule", "condition"):
         table.add_column(name)
@@ -58,7 +66,7 @@ def print_funnel(plan: Plan, result: RunResult, *, stage: str | None) -> None:
     idle = 0
     for row_stage, rule, condition, dropped, left in funnel_rows(plan, summary):
         if dropped or "nodes:" in condition:
-            table.add_row(row_stage, rule, escape(condition), str(dropped or ""), str(left))
+            table.add_row(row_stage, safe(rule), safe(condition), str(dropped or ""), str(left))
         else:
             idle += 1
     out.print(table)
@@ -66,7 +74,7 @@ def print_funnel(plan: Plan, result: RunResult, *, stage: str | None) -> None:
         out.print(f"{idle} more rules dropped nothing; see the report")
     if summary.skipped:
         skipped = ", ".join(f"{count} {reason}" for reason, count in summary.skipped.items())
-        out.print(f"skipped   {sum(summary.skipped.values())} records: {skipped}")
+        out.print(safe(f"skipped   {sum(summary.skipped.values())} records: {skipped}"))
     _print_work(result)
     if stage:
         out.print(f"stage '{stage}' is up to date; no verdicts and no export were made")
@@ -77,15 +85,15 @@ def print_funnel(plan: Plan, result: RunResult, *, stage: str | None) -> None:
 
 def _print_work(result: RunResult) -> None:
     out = console()
-    if not result.units_run:
+    if not result.work.units:
         out.print(f"computed  nothing: all is up to date ({result.seconds:.2f} s)")
         return
     parts = [
         f"{name} {work.computed} rows"
         + (f" ({work.cpu_seconds:.1f} CPU s)" if work.computed else "")
-        for name, work in result.summary.stages.items()
+        for name, work in result.work.stages.items()
     ]
-    out.print(f"computed  {', '.join(parts)}; {result.units_run} units, {result.seconds:.1f} s")
+    out.print(f"computed  {', '.join(parts)}; {result.work.units} units, {result.seconds:.1f} s")
 
 
 def print_estimate(found: Estimate) -> None:
@@ -108,7 +116,7 @@ def print_estimate(found: Estimate) -> None:
             stage.operator,
             ", ".join(stage.reads),
             _listed(stage.writes),
-            _listed(stage.rules),
+            safe(_listed(stage.rules)),
             f"{stage.units_stored}",
             f"{stage.units_to_compute}",
             "-" if stage.ms_per_document is None else f"{stage.ms_per_document:.2f}",
@@ -122,7 +130,7 @@ def print_estimate(found: Estimate) -> None:
             f"measured on {found.sampled} documents, if no rule drops any"
         )
     for warning in found.warnings:
-        out.print(f"[yellow]warning[/yellow] {escape(warning)}")
+        out.print(f"[yellow]warning[/yellow] {safe(warning)}")
 
 
 def _listed(names: list[str], most: int = 5) -> str:
@@ -133,19 +141,19 @@ def _listed(names: list[str], most: int = 5) -> str:
 def print_document(document: Document) -> None:
     """Everything decided about a document: one line a rule."""
     out = console()
-    outcome = "kept" if document.kept else f"dropped by {document.dropped_by}"
-    out.print(f"[bold]{escape(document.url)}[/bold]\n{document.doc_id}   {outcome}")
+    outcome = "kept" if document.kept else safe(f"dropped by {document.dropped_by}")
+    out.print(f"[bold]{safe(document.url)}[/bold]\n{document.doc_id}   {outcome}")
     for name in ("source_file", "source_offset", "capture_date", "lang", "word_count"):
         if document.values.get(name) is not None:
-            out.print(f"  {name:<14} {escape(str(document.values[name]))}")
+            out.print(f"  {name:<14} {safe(str(document.values[name]))}")
     for stage, message in document.errors.items():
-        out.print(f"  [red]error[/red] in stage {stage}: {escape(message)}")
+        out.print(f"  [red]error[/red] in stage {stage}: {safe(message)}")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("stage", "rule", "verdict", "value (threshold)", "condition"):
         table.add_column(name, overflow="fold")
     for verdict in document.verdicts:
         shown = _verdict_cells(verdict, first=verdict.rule == document.dropped_by)
-        table.add_row(verdict.stage, verdict.rule, *shown)
+        table.add_row(verdict.stage, safe(verdict.rule), *shown)
     out.print(table)
 
 
@@ -154,9 +162,9 @@ def _verdict_cells(verdict: Verdict, *, first: bool) -> tuple[str, str, str]:
         dropped = f"{len(verdict.nodes_dropped)} nodes" if verdict.nodes_dropped else "pass"
         answer = "not asked" if verdict.passed is None else dropped
         positions = ", ".join(map(str, verdict.nodes_dropped[:10]))
-        return answer, f"nodes {positions}" if positions else "", escape(verdict.text)
+        return answer, f"nodes {positions}" if positions else "", safe(verdict.text)
     answers = {True: "pass", False: "[red]DROP[/red]" if first else "drop", None: "not asked"}
-    return answers[verdict.passed], escape(verdict.thresholds), escape(verdict.text)
+    return answers[verdict.passed], safe(verdict.thresholds), safe(verdict.text)
 
 
 def print_operators() -> None:
@@ -186,13 +194,13 @@ def print_operator(name: str) -> None:
     out = console()
     fragments = {path.stem for path in RULE_FRAGMENTS.glob("*.yaml")}
     if name in fragments:
-        out.print(escape((RULE_FRAGMENTS / f"{name}.yaml").read_text(encoding="utf-8").rstrip()))
+        out.print(safe((RULE_FRAGMENTS / f"{name}.yaml").read_text(encoding="utf-8").rstrip()))
         return
     kind = OPERATORS.get(name) or SOURCES.get(name)
     if kind is None:
         known = [*OPERATORS, *SOURCES, *fragments]
         raise CorpusError(f"no operator '{name}'; {did_you_mean(name, known)}")
-    out.print(f"[bold]{name}[/bold] version {kind.version}\n{escape((kind.__doc__ or '').strip())}")
+    out.print(f"[bold]{name}[/bold] version {kind.version}\n{safe((kind.__doc__ or '').strip())}")
     if issubclass(kind, Operator):
         out.print(f"reads   {', '.join(kind.reads.names)}")
         out.print(f"writes  {', '.join(kind.writes.names)}")
@@ -200,6 +208,6 @@ def print_operator(name: str) -> None:
     for field_name, field in kind.model_fields.items():
         default = "required" if field.is_required() else repr(field.default)
         kind_name = getattr(field.annotation, "__name__", str(field.annotation))
-        table.add_row(field_name, kind_name, escape(default), escape(field.description or ""))
+        table.add_row(field_name, kind_name, safe(default), safe(field.description or ""))
     if kind.model_fields:
         out.print(table)

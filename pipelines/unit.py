@@ -8,7 +8,7 @@ stage decide, so that the next stage sees only survivors.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -18,9 +18,17 @@ import pyarrow.compute as pc
 from operators.base import ERROR_COLUMN, Resources
 from operators.rules import Rule
 from operators.sources import ADDRESS
-from pipelines.measure import batches, checked, merged, stored_schema, with_unreadable
+from pipelines.measure import (
+    BATCH_PAYLOAD_BYTES,
+    BATCH_ROWS,
+    checked,
+    merged,
+    stored_schema,
+    with_unreadable,
+)
 from pipelines.plan import PAYLOAD_COLUMN, Plan, Stage, fingerprint
 from pipelines.store import (
+    DONE,
     FAILED,
     PENDING,
     STATE,
@@ -28,10 +36,9 @@ from pipelines.store import (
     StageRecord,
     UnitRecord,
     UnitRef,
-    coverage,
 )
 from pipelines.work import Task, Worker, failed_stage
-from schemas.columns import ERROR, column
+from schemas.columns import column
 from schemas.tables import DOCUMENTS
 
 
@@ -48,11 +55,11 @@ class UnitTask:
     """Stage files of the unit that the store holds, by stage."""
     groups: tuple[int, ...]
     """Stage counts at which to cut the chain; the last is the last stage to compute."""
-    forced: frozenset[str] = frozenset()
-    """Stages whose stored results are not to be used."""
     retry_errors: bool = False
     last: bool = True
     """Whether verdicts are written; false when only some stages are asked for."""
+    judge_only: bool = False
+    """Give up, with None for an answer, as soon as a row would have to be computed."""
     made: dict[str, StageRecord] = field(default_factory=dict)
     """What earlier parts of the chain have made in this run."""
 
@@ -76,19 +83,21 @@ class UnitTask:
         """True when a stage of this part loads something costly."""
         return any(stage.operator.stateful for stage in self._members(plan))
 
-    def run(self, worker: Worker) -> UnitRecord:
+    def run(self, worker: Worker) -> UnitRecord | None:
         """Compute what is missing, stage by stage; then write the verdicts."""
         chain = _Chain(self, worker)
+        chain.judge(worker.plan.rules_after(-1))
         for index, stage in enumerate(worker.plan.stages[: self.groups[0]]):
-            chain.bring_up_to_date(stage)
+            if not chain.bring_up_to_date(stage):
+                return None
             chain.judge(worker.plan.rules_after(index))
         if self.last and len(self.groups) == 1:
             chain.commit()
         return chain.record
 
-    def following(self, plan: Plan, result: UnitRecord) -> Task | None:
+    def following(self, plan: Plan, result: UnitRecord | None) -> Task | None:
         """The next part of the chain, which takes over what this one made."""
-        if len(self.groups) == 1:
+        if result is None or len(self.groups) == 1:
             return None
         return replace(self, groups=self.groups[1:], made=result.stages)
 
@@ -114,22 +123,25 @@ class _Chain:
 
     # Stages
 
-    def bring_up_to_date(self, stage: Stage) -> None:
-        """Compute the living rows that no stored file covers, and point at the file that does."""
+    def bring_up_to_date(self, stage: Stage) -> bool:
+        """Compute the living rows that no stored file covers, and point at the file that does.
+
+        False when there are such rows and the task is only to judge.
+        """
         name, stored = self._best(stage)
         states = stored[STATE] if stored is not None else pa.chunked_array([_zeros(self.alive)])
         missing = self._missing(stage, states)
         report = self.task.made.get(stage.name) or StageRecord(name, computed=len(missing))
         if len(missing) or stored is None:
+            if self.task.judge_only:
+                return False
             started = time.process_time()
             fresh = self._compute(stage, missing)
             report.cpu_seconds = time.process_time() - started
             full = merged(stage, stored, fresh, missing, len(self.alive))
             states = full[STATE]
-            report.file = f"{self.task.ref.unit}-{coverage(bytes(states.to_pylist()))}"
-            path = f"{stage.folder}/{report.file}.parquet"
-            self.store.write(path, full)
-            self._fresh[path] = full
+            report.file = self.store.write_addressed(stage.folder, self.task.ref.unit, full)
+            self._fresh[f"{stage.folder}/{report.file}.parquet"] = full
         path = f"{stage.folder}/{report.file}.parquet"
         self._paths |= dict.fromkeys(stage.operator.writes.names, path)
         failed = pc.and_(pc.equal(states, FAILED), self.alive).combine_chunks()
@@ -137,6 +149,7 @@ class _Chain:
         report.reused = _count(self.alive) - report.computed
         self.record.stages[stage.name] = report
         self._drop(failed, f"error: {stage.name}")
+        return True
 
     def _missing(self, stage: Stage, states: pa.ChunkedArray) -> pa.Array:
         """The rows to compute: alive and pending, or failed when errors are tried again."""
@@ -148,60 +161,60 @@ class _Chain:
     def _best(self, stage: Stage) -> tuple[str, pa.Table | None]:
         """The stored file that covers most living rows, by name, and its states.
 
-        Where it must be merged with new rows, all its columns.
+        Rows that succeeded count before rows that failed: a retry must not be forgotten. Where
+        the file must be merged with new rows, all its columns.
         """
         if stage.name in self.task.made:
             names = [self.task.made[stage.name].file]
-        elif stage.name in self.task.forced:
-            names = []
         else:
             names = sorted(self.task.files.get(stage.name, []))
-        best, most, found = "", -1, None
+        best, most, found = "", (-1, -1), None
         for name in names:
             table = self.store.read(f"{stage.folder}/{name}.parquet", [STATE])
+            done = _count(pc.and_(pc.equal(table[STATE], DONE), self.alive))
             covered = _count(pc.and_(pc.not_equal(table[STATE], PENDING), self.alive))
-            if covered > most:
-                best, most, found = name, covered, table
+            if (done, covered) > most:
+                best, most, found = name, (done, covered), table
         if found is not None and len(self._missing(stage, found[STATE])):
             return best, self.store.read(f"{stage.folder}/{best}.parquet")
         return best, found
 
     def _compute(self, stage: Stage, missing: pa.Array) -> pa.Table:
+        """The stage's columns for the `missing` rows, batch by batch."""
         operator = stage.operator
-        schema = stored_schema(operator)
+        parts = [stored_schema(operator).empty_table()]
         if not len(missing):
-            return schema.empty_table()
-        payload = PAYLOAD_COLUMN in operator.reads.names
+            return parts[0]
         names = [name for name in operator.reads.names if name != PAYLOAD_COLUMN]
-        needed = dict.fromkeys([*names, *((*ADDRESS, "payload_bytes") if payload else ())])
-        rows = self.columns(needed).take(missing)
-        sizes = rows["payload_bytes"].to_pylist() if payload else None
-        parts = []
-        for start, length in batches(rows.num_rows, sizes):
-            batch = rows.slice(start, length)
-            parts.append(self._measure(stage, batch, payload=payload))
+        if PAYLOAD_COLUMN in operator.reads.names:
+            rows = self.columns(dict.fromkeys([*names, *ADDRESS])).take(missing)
+            parts.extend(self._measure_pages(stage, rows))
+        else:
+            rows = self.columns(names).take(missing)
+            starts = range(0, rows.num_rows, BATCH_ROWS)
+            parts.extend(self._measure(stage, rows.slice(start, BATCH_ROWS)) for start in starts)
         return pa.concat_tables(parts)
 
-    def _measure(self, stage: Stage, batch: pa.Table, *, payload: bool) -> pa.Table:
-        """Measure one batch. A row whose page cannot be read fails without being measured."""
-        operator, errors = stage.operator, pa.nulls(batch.num_rows, ERROR)
-        readable = batch
-        if payload:
-            entry = self.worker.plan.inputs[self.task.ref.source]
-            pages = entry.source.payload(entry.uri, batch)
+    def _measure_pages(self, stage: Stage, rows: pa.Table) -> Iterator[pa.Table]:
+        """Measure rows with their pages. A row whose page cannot be read fails unmeasured."""
+        entry, start = self.worker.plan.inputs[self.task.ref.source], 0
+        for pages in entry.source.payloads(entry.uri, rows, BATCH_ROWS, BATCH_PAYLOAD_BYTES):
+            batch = rows.slice(start, pages.num_rows)
+            start += pages.num_rows
             errors = pages[ERROR_COLUMN].combine_chunks()
-            readable = batch.append_column(pages.schema.field(0), pages[PAYLOAD_COLUMN])
-            readable = readable.filter(pc.is_null(errors))
+            batch = batch.append_column(pages.schema.field(0), pages[PAYLOAD_COLUMN])
+            measured = self._measure(stage, batch.filter(pc.is_null(errors)))
+            whole = measured.num_rows == batch.num_rows
+            yield measured if whole else with_unreadable(measured, errors)
+
+    def _measure(self, stage: Stage, batch: pa.Table) -> pa.Table:
         try:
-            result = operator.measure(
-                readable.select(operator.reads.names), self.worker.state(stage)
+            result = stage.operator.measure(
+                batch.select(stage.operator.reads.names), self.worker.state(stage)
             )
         except Exception as error:
             raise failed_stage(stage, f"unit {self.task.ref.unit}", error) from error
-        rows = checked(stage, result, readable.num_rows)
-        if readable.num_rows == batch.num_rows:
-            return rows
-        return with_unreadable(rows, errors)
+        return checked(stage, result, batch.num_rows)
 
     # Rules
 
@@ -268,7 +281,8 @@ class _Chain:
         marks = [self.alive.to_pylist()]
         if self.nodes_kept is not None:
             marks.append(columns["nodes_kept"].to_pylist())
-        self.record.kept_digest = fingerprint(marks)
+        files = [stage.file for stage in self.record.stages.values()]
+        self.record.kept_digest = fingerprint(marks, files)
         self.record.kept_bytes = pc.sum(sizes.filter(self.alive)).as_py() or 0
         self.store.write_verdicts(self.worker.plan.folder, pa.table(columns), self.record)
 

@@ -6,6 +6,7 @@
     ├── OperatorFailed       an operator's program failed (not one row: the run stops)
     ├── WorkerLost           a unit's worker died more often than its retries allow
     ├── ErrorRateExceeded    more rows failed than the job tolerates
+    ├── StorageError         a folder or bucket cannot be read or written
     ├── CorpusError          the store does not hold what was asked for
     └── ExportError          an export target cannot be written
 
@@ -44,6 +45,10 @@ class ErrorRateExceeded(OmniloomError):
     """More rows ended in an error than `max_error_rate` of the job tolerates."""
 
     exit_code = 3
+
+
+class StorageError(OmniloomError):
+    """A folder or bucket cannot be read or written: wrong kind, no permission, out of reach."""
 
 
 class CorpusError(OmniloomError):

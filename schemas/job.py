@@ -61,7 +61,7 @@ class ExportSpec(_Strict):
     """One export of the documents that were kept."""
 
     format: str = Field(description="'omnicorpus' or 'text'")
-    to: str = Field(description="target folder, or s3://bucket/prefix")
+    to: str = Field(min_length=1, description="target folder, or s3://bucket/prefix")
     shard_mb: float = Field(256, gt=0, description="target size of one shard file, in MB")
     row_group_rows: int = Field(1000, ge=1, description="rows in a Parquet row group")
 
@@ -70,7 +70,9 @@ class Job(_Strict):
     """A whole job file."""
 
     pipeline: str = Field(description="name of the recipe")
-    store: str = Field(description="where measures are kept: a folder or s3://bucket/prefix")
+    store: str = Field(
+        min_length=1, description="where measures are kept: a folder or s3://bucket/prefix"
+    )
     on: Execution = Field(default_factory=Execution, description="where it runs")
     inputs: list[dict[str, Any]] = Field(
         min_length=1, description="what is read, e.g. [{warc: pages/*.warc.gz}]"

@@ -126,7 +126,7 @@ def test_all_backends_write_the_same_bytes(execution: dict[str, Any], tmp_path: 
     run_job(load_job(write_job(tmp_path / "calm")))
     result = run_job(load_job(write_job(tmp_path, on=execution)))
     assert folder_digest(tmp_path / "shards") == folder_digest(tmp_path / "calm" / "shards")
-    assert {n: s.computed for n, s in result.summary.stages.items()} == {
+    assert {n: s.computed for n, s in result.work.stages.items()} == {
         "extract": 8,
         "language": 7,
         "text": 7,

@@ -122,6 +122,29 @@ def test_too_many_failures_exit_with_3_and_say_how_to_resume(tmp_path: Path) -> 
     assert f"resume with: omniloom run {job}" in shown
 
 
+def test_hostile_records_reach_the_terminal_as_text(tmp_path: Path) -> None:
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: [/evil]\x1b[2J\r\n\r\nx"
+    head = (
+        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://x.example/\x1b]0;owned\r\n"
+        "WARC-Date: 2024-01-01T00:00:00Z\r\nWARC-Record-ID: <urn:x>\r\n"
+        f"Content-Type: application/http\r\nContent-Length: {len(block)}\r\n\r\n"
+    )
+    page = block.replace(b"[/evil]\x1b[2J", b"text/html")
+    whole = head.encode() + block + b"\r\n\r\n"
+    whole += head.encode().replace(str(len(block)).encode(), str(len(page)).encode()) + page
+    (tmp_path / "evil.warc").write_bytes(whole + b"\r\n\r\n")
+    job = write_job(
+        tmp_path,
+        inputs=[{"warc": str(tmp_path / "evil.warc")}],
+        rules={"[/x]": {"drop": "word_count < 50"}},
+    )
+    shown = omniloom("run", job).stdout
+    assert "type malformed" in shown
+    assert "[/x]" in shown
+    shown += omniloom("explain", job, "http://x.example/%1B]0;owned").stdout
+    assert "\x1b" not in shown
+
+
 def test_ctrl_c_stops_cleanly_and_the_same_command_resumes(tmp_path: Path) -> None:
     job = write_job(tmp_path, on={"backend": "local", "workers": 2}, unit_rows=1)
     log = tmp_path / "log"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from polars.testing import assert_frame_equal
@@ -17,7 +18,13 @@ from polars.testing import assert_frame_equal
 from operators.extract import ExtractTrafilatura
 from pipelines import load_job, open_corpus, run_job
 from pipelines.engine import RunOptions, RunResult
-from schemas.errors import ErrorRateExceeded, ExportError, InputError, OperatorFailed
+from schemas.errors import (
+    ErrorRateExceeded,
+    ExportError,
+    InputError,
+    JobError,
+    OperatorFailed,
+)
 from tests.kills import kill_rounds
 from tests.support import SAMPLE, folder_digest, write_job
 
@@ -27,7 +34,7 @@ def run(path: Path, **options: Any) -> RunResult:
 
 
 def computed(result: RunResult) -> dict[str, int]:
-    return {name: stage.computed for name, stage in result.summary.stages.items()}
+    return {name: stage.computed for name, stage in result.work.stages.items()}
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -46,7 +53,7 @@ def test_a_second_run_computes_nothing_and_touches_no_file(tmp_path: Path) -> No
     started = time.monotonic()
     second = run(job)
     assert time.monotonic() - started < 2
-    assert second.units_run == 0
+    assert second.work.units == 0
     assert second.summary == first.summary
     assert second.shards == first.shards
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
@@ -90,7 +97,7 @@ def test_a_new_input_is_added_without_touching_the_others(tmp_path: Path) -> Non
     run(job)
     shutil.copy(SAMPLE / "sample-zh.warc.gz", pages / "b.warc.gz")
     second = run(job)
-    assert second.units_run == 2
+    assert second.work.units == 2
     assert second.summary.documents == 8 + 32
 
 
@@ -103,7 +110,7 @@ def test_a_repeated_or_touched_input_adds_nothing(tmp_path: Path) -> None:
     shutil.copy(pages / "a.warc.gz", pages / "again.warc.gz")
     (pages / "a.warc.gz").touch()
     second = run(job)
-    assert second.units_run == 0
+    assert second.work.units == 0
     assert second.summary.documents == first.summary.documents
 
 
@@ -195,10 +202,10 @@ def test_retried_rows_that_succeed_join_the_corpus(
 ) -> None:
     whole = ExtractTrafilatura._page
 
-    def flaky(self: ExtractTrafilatura, url: str, html: bytes, charset: str | None) -> object:
+    def flaky(self: ExtractTrafilatura, url: str, *others: Any) -> Any:
         if "gimp" in url:
             raise OSError("the disk was away for a moment")
-        return whole(self, url, html, charset)
+        return whole(self, url, *others)
 
     job = write_job(tmp_path, rules={}, max_error_rate=0.9)
     with monkeypatch.context() as context:
@@ -208,8 +215,108 @@ def test_retried_rows_that_succeed_join_the_corpus(
     assert (first.summary.failed, second.summary.failed) == (5, 1)
     assert computed(second) == {"extract": 5, "language": 4, "text": 4}
     (tmp_path / "calm").mkdir()
-    run(write_job(tmp_path / "calm", rules={}, max_error_rate=0.9))
+    calm = run(write_job(tmp_path / "calm", rules={}, max_error_rate=0.9))
     assert folder_digest(tmp_path / "shards") == folder_digest(tmp_path / "calm" / "shards")
+    for unit_rows in (2, 3, 5, 8):  # whatever the names of the stored files are
+        changes = {"rules": {}, "unit_rows": unit_rows, "store": str(tmp_path / f"{unit_rows}")}
+        job = write_job(tmp_path, max_error_rate=0.9, **changes)
+        with monkeypatch.context() as context:
+            context.setattr(ExtractTrafilatura, "_page", flaky)
+            run(job)
+        run(job, retry_errors=True)
+        edit(job, lambda j: j.update(rules={"harmless": {"drop": "word_count < 0"}}))
+        assert run(job).summary.kept == calm.summary.kept
+
+
+def test_a_retry_that_stops_is_not_taken_for_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = write_job(
+        tmp_path, rules={}, stages={"extract": {"max_bytes": 10_000}}, max_error_rate=0.9
+    )
+    first = run(job)
+    with monkeypatch.context() as context:
+        context.setattr("pipelines.engine._Run.compute", lambda self, refs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(job, retry_errors=True)
+    assert "done" not in json.loads((tmp_path / "store/jobs/job.json").read_text("utf-8"))
+    assert run(job).summary == first.summary
+
+
+def test_from_takes_new_values_and_does_not_bring_old_ones_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = write_job(tmp_path, rules={})
+    run(job)
+    before = folder_digest(tmp_path / "shards")
+    title = "operators.extract.ExtractTrafilatura._page"
+    whole = ExtractTrafilatura._page
+
+    def shouting(self: ExtractTrafilatura, *arguments: Any) -> Any:
+        nodes, *others = whole(self, *arguments)
+        for node in nodes:
+            node["text"] = node["text"] and node["text"].upper()
+        return (nodes, *others)
+
+    edit(job, lambda j: j.update(rules={"english": {"keep": "lang == 'en'"}}))
+    with monkeypatch.context() as context:
+        context.setattr(title, shouting)
+        run(job, restart_from="extract")
+        edit(job, lambda j: j.update(rules={}))
+        run(job)
+    assert folder_digest(tmp_path / "shards") != before
+    texts = open_corpus(str(tmp_path / "store")).documents("nodes")["nodes"].to_list()
+    assert all(n["text"].upper() == n["text"] for nodes in texts for n in nodes or [] if n["text"])
+
+
+def test_a_lowered_tolerance_is_heeded_though_nothing_is_to_do(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    run(job)
+    edit(job, lambda j: j.update(max_error_rate=0))
+    with pytest.raises(ErrorRateExceeded):
+        run(job)
+
+
+def test_verdicts_or_stage_files_that_went_missing_are_made_again(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    first = run(job)
+    for folder in ("verdicts", "stages", "units"):
+        shutil.rmtree(tmp_path / "store" / folder)
+        shutil.rmtree(tmp_path / "store" / "verdicts", ignore_errors=True)
+        assert run(job).summary.contents == first.summary.contents
+
+
+def test_a_loosened_rule_computes_in_workers_not_in_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = {"backend": "local", "workers": 1}
+    job = write_job(tmp_path, on=on, rules={"english": {"keep": "lang == 'en'"}})
+    run(job)
+    edit(job, lambda j: j.update(rules={}))
+    monkeypatch.setattr("operators.text.TextStatistics.measure", lambda *_: 1 / 0)
+    assert computed(run(job))["text"] == 4
+
+
+def test_rules_over_what_documents_are_born_with_come_before_any_stage(tmp_path: Path) -> None:
+    job = write_job(tmp_path, rules={"nowhere": {"keep": "domain == 'nowhere.example'"}})
+    result = run(job)
+    assert computed(result) == {"extract": 0, "language": 0, "text": 0}
+    assert result.summary.rules["nowhere"].first == 8
+    assert open_corpus(str(tmp_path / "store")).funnel()["stage"].to_list() == ["input"]
+
+
+def test_the_same_content_under_two_names_counts_once_and_keeps_its_own_name(
+    tmp_path: Path,
+) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    shutil.copy(SAMPLE / "sample-edge.warc.gz", pages / "b.warc.gz")
+    job = write_job(tmp_path, inputs=[{"warc": str(pages / "*.warc.gz")}])
+    run(job)
+    shutil.copy(pages / "b.warc.gz", pages / "a.warc.gz")
+    run(job)
+    names = open_corpus(str(tmp_path / "store")).documents("source_file")["source_file"]
+    assert names.to_list() == ["a.warc.gz"] * 8
 
 
 def test_too_many_failures_stop_the_run_and_say_why(tmp_path: Path) -> None:
@@ -250,6 +357,66 @@ def test_a_missing_shard_is_written_again_and_only_that_one(tmp_path: Path) -> N
     run(job)
     assert folder_digest(tmp_path / "shards") == shards
     assert (tmp_path / "shards" / other).stat().st_mtime_ns == untouched
+
+
+def test_a_damaged_shard_is_written_again(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    run(job)
+    shards = folder_digest(tmp_path / "shards")
+    victim = tmp_path / "shards" / min(shards)
+    victim.write_bytes(victim.read_bytes()[:100])
+    run(job)
+    assert folder_digest(tmp_path / "shards") == shards
+
+
+def test_what_a_killed_writer_left_does_not_block_the_next_export(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    run(job)
+    (tmp_path / "shards" / ".train-00000-of-00001.parquet.123.partial").write_bytes(b"half")
+    edit(job, lambda j: j["export"][0].update(shard_mb=100))
+    run(job)
+    names = sorted(path.name for path in (tmp_path / "shards").iterdir())
+    assert names == ["_SUCCESS.json", "train-00000-of-00001.parquet"]
+
+
+def test_another_jobs_export_is_refused(tmp_path: Path) -> None:
+    run(write_job(tmp_path))
+    with pytest.raises(ExportError, match="belongs to job 'job'"):
+        run(write_job(tmp_path, "other", rules={}))
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "not json", '{"job_name": "job"}'])
+def test_a_marker_that_no_export_wrote_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "_SUCCESS.json").write_text(content, "utf-8")
+    with pytest.raises(ExportError, match=r"no export wrote \(_SUCCESS.json\)"):
+        run(write_job(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "to", ["{0}/out/", "{0}/out/../out", "{0}/out/text", "{0}/store/units", "{0}/store"]
+)
+def test_export_folders_that_overlap_are_refused(tmp_path: Path, to: str) -> None:
+    exports = [
+        {"format": "omnicorpus", "to": f"{tmp_path}/out"},
+        {"format": "text", "to": to.format(tmp_path)},
+    ]
+    with pytest.raises(JobError, match="give each export its own folder"):
+        run(write_job(tmp_path, export=exports))
+
+
+def test_documents_that_lost_all_nodes_are_not_exported_and_not_counted(tmp_path: Path) -> None:
+    exports = [
+        {"format": "omnicorpus", "to": f"{tmp_path}/shards"},
+        {"format": "text", "to": f"{tmp_path}/text"},
+    ]
+    rules = {"all": {"table": "nodes", "drop": "node_char_count > 0"}}
+    run(write_job(tmp_path, rules=rules, export=exports))
+    manifest = json.loads((tmp_path / "text" / "_SUCCESS.json").read_text("utf-8"))
+    assert manifest["rows"] == 0
+    manifest = json.loads((tmp_path / "shards" / "_SUCCESS.json").read_text("utf-8"))
+    rows = [pq.read_metadata(path).num_rows for path in (tmp_path / "shards").glob("train-*")]
+    assert manifest["rows"] == sum(rows) < 7
 
 
 def test_the_manifest_is_last_and_tells_how_to_check(tmp_path: Path) -> None:

@@ -53,6 +53,21 @@ def test_on_is_not_a_boolean_and_no_is_norwegian() -> None:
     assert lines[("langs", 1)] == 2
 
 
+def test_fields_left_empty_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    text = (
+        "pipeline: interleaved\nstore: build/x\ninputs: [{warc: jobs/sample/*.gz}]\n"
+        "rules:\non:\nexport:\nstages: {extract: }\n"
+    )
+    assert compile_plan(parse_job(text)).rules == ()
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "a: \0", "a: &a [*a]\nb: {{}: 1}"])
+def test_yaml_that_nobody_wrote_is_refused_in_words(text: str) -> None:
+    with pytest.raises(JobError):
+        compile_plan(parse_job(text))
+
+
 def test_a_missing_job_file_is_named() -> None:
     with pytest.raises(InputError, match=r"cannot read the job file no/such.yaml"):
         load_job("no/such.yaml")
@@ -90,8 +105,11 @@ def test_rules_are_decided_as_soon_as_their_columns_are_there(tmp_path: Path) ->
         "secure": {"drop": "matches(url, '^http:')"},
     }
     plan = compile_plan(load_job(write_job(tmp_path, rules=rules)))
-    order = [(placed.rule.name, plan.stages[placed.after].name) for placed in plan.rules]
-    assert order == [("secure", "extract"), ("english", "language"), ("long", "text")]
+    assert [(placed.rule.name, placed.after) for placed in plan.rules] == [
+        ("secure", -1),
+        ("english", 1),
+        ("long", 2),
+    ]
 
 
 def test_fingerprints_follow_config_not_rules(tmp_path: Path) -> None:

@@ -15,10 +15,19 @@ import yaml
 
 from operators.files import Files, expand, input_info, open_input
 from pipelines import load_job, open_corpus, run_job
+from pipelines.engine import RunOptions
 from pipelines.gc import collect
-from pipelines.store import Store, by_unit, coverage
-from schemas.errors import CorpusError, InputError
-from tests.support import SAMPLE, SeaweedServer, folder_digest, omniloom, write_job
+from pipelines.store import Store, by_unit
+from schemas.errors import CorpusError, InputError, JobError
+from tests.support import (
+    SAMPLE,
+    SeaweedServer,
+    folder_digest,
+    omniloom,
+    start_omniloom,
+    wait_until,
+    write_job,
+)
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -87,7 +96,7 @@ def test_a_whole_job_runs_with_its_store_and_shards_on_s3(
         on={"backend": "local", "workers": 2},
     )
     first = run_job(load_job(job))
-    assert run_job(load_job(job)).units_run == 0
+    assert run_job(load_job(job)).work.units == 0
     (tmp_path / "local").mkdir()
     run_job(load_job(write_job(tmp_path / "local")))
     local = folder_digest(tmp_path / "local" / "shards")
@@ -118,8 +127,12 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> N
         assert len(set(data)) == 1
 
 
-def test_names_tell_what_a_stage_file_covers() -> None:
-    assert coverage(b"\0\1") != coverage(b"\1\1")
+def test_stage_files_are_named_by_unit_and_content(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    one, two = pa.table({"a": [1]}), pa.table({"a": [2]})
+    names = [store.write_addressed("stages/x", "u-0", table) for table in (one, two, one)]
+    assert names[0] == names[2] != names[1]
+    assert set(by_unit(names)) == {"u-0"}
     assert by_unit(["u-0-aa", "u-0-bb", "u-1-aa"]) == {
         "u-0": ["u-0-aa", "u-0-bb"],
         "u-1": ["u-1-aa"],
@@ -145,7 +158,7 @@ def test_gc_keeps_what_jobs_refer_to_and_removes_the_rest(tmp_path: Path) -> Non
     assert {info.path.split("/")[0] for info in doomed} == {"stages", "verdicts"}
     assert collect(str(store)) == doomed
     assert collect(str(store)) == []
-    assert run_job(load_job(job)).units_run == 0
+    assert run_job(load_job(job)).work.units == 0
     assert len(open_corpus(str(store)).documents("nodes")) == 8
 
 
@@ -156,7 +169,7 @@ def test_gc_spares_another_jobs_results_and_can_forget_a_job(tmp_path: Path) -> 
     assert collect(str(tmp_path / "store")) == []
     removed = collect(str(tmp_path / "store"), forget="two")
     assert {info.path.split("/")[0] for info in removed} == {"jobs", "verdicts"}
-    assert run_job(load_job(one)).units_run == 0
+    assert run_job(load_job(one)).work.units == 0
     with pytest.raises(CorpusError, match="no job 'tow'"):
         collect(str(tmp_path / "store"), forget="tow")
 
@@ -174,3 +187,31 @@ def test_gc_refuses_a_folder_that_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"x")
     assert "is not a store" in omniloom("gc", tmp_path, expect=2).stderr
     assert (tmp_path / "holiday.jpg").exists()
+
+
+def test_gc_waits_for_a_run_that_is_going_on(tmp_path: Path) -> None:
+    job = write_job(tmp_path, on={"backend": "local", "workers": 1}, unit_rows=1)
+    process = start_omniloom("run", job)
+    wait_until(lambda: any((tmp_path / "store").rglob("stages/*/*.parquet")), "a first unit")
+    with pytest.raises(CorpusError, match="a run is going on in"):
+        collect(str(tmp_path / "store"))
+    process.kill()
+    process.wait()
+    assert {info.path.split("/")[0] for info in collect(str(tmp_path / "store"))} <= {"stages"}
+    omniloom("run", job)
+
+
+def test_gc_spares_what_only_one_stage_was_asked_for(tmp_path: Path) -> None:
+    job = write_job(tmp_path)
+    run_job(load_job(job), RunOptions(only="extract"))
+    assert collect(str(tmp_path / "store")) == []
+
+
+def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("I am a file", "utf-8")
+    shown = omniloom("run", write_job(tmp_path), expect=1).stderr
+    assert str(tmp_path / "store") in shown
+    assert "fix: check the address" in shown
+    assert "Traceback" not in shown
+    with pytest.raises(JobError, match="not a place that omniloom can write to"):
+        run_job(load_job(write_job(tmp_path, store="gs://bucket/x")))
