@@ -218,7 +218,11 @@ def test_retried_rows_that_succeed_join_the_corpus(
     calm = run(write_job(tmp_path / "calm", rules={}, max_error_rate=0.9))
     assert folder_digest(tmp_path / "shards") == folder_digest(tmp_path / "calm" / "shards")
     for unit_rows in (2, 3, 5, 8):  # whatever the names of the stored files are
-        changes = {"rules": {}, "unit_rows": unit_rows, "store": str(tmp_path / f"{unit_rows}")}
+        changes: dict[str, Any] = {
+            "rules": {},
+            "unit_rows": unit_rows,
+            "store": str(tmp_path / f"{unit_rows}"),
+        }
         job = write_job(tmp_path, max_error_rate=0.9, **changes)
         with monkeypatch.context() as context:
             context.setattr(ExtractTrafilatura, "_page", flaky)
