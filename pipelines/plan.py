@@ -328,13 +328,14 @@ class _Planner:
                 self.add(("rules", name, side), str(error), fix, value)
 
     def _place(self, rule: Rule, index_of: dict[str, int]) -> int:
-        missing = [name for name in rule.expression.columns if name not in index_of]
+        asked = [*rule.expression.columns, *(["nodes"] if rule.table == "nodes" else [])]
+        missing = [name for name in asked if name not in index_of]
         for name in missing:
             path: Path_ = ("rules", rule.name, "keep" if rule.keeps else "drop")
             known = [n for n in index_of if column(n).level == column(name).level]
             fix = did_you_mean(name, known)
             self.add(path, f"no stage of this recipe measures '{name}'", fix, rule.expression.text)
-        after = [index_of[name] for name in rule.expression.columns if name in index_of]
+        after = [index_of[name] for name in asked if name in index_of]
         return max(after, default=-1)
 
 

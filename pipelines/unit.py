@@ -46,8 +46,7 @@ from schemas.tables import DOCUMENTS
 class UnitTask:
     """Bring one unit's columns up to date, and judge its rows when the last stage is done.
 
-    `stages` is how many stages, from the first, this task may compute: backends that give stages
-    workers of their own cut the chain there and go on with `following`.
+    Backends that give stages workers of their own cut the chain, and go on with `following`.
     """
 
     ref: UnitRef

@@ -103,10 +103,12 @@ def test_rules_are_decided_as_soon_as_their_columns_are_there(tmp_path: Path) ->
         "long": {"drop": "word_count > 9"},
         "english": {"keep": "lang == 'en'"},
         "secure": {"drop": "matches(url, '^http:')"},
+        "whose": {"table": "nodes", "drop": "domain == 'x.example'"},
     }
     plan = compile_plan(load_job(write_job(tmp_path, rules=rules)))
     assert [(placed.rule.name, placed.after) for placed in plan.rules] == [
         ("secure", -1),
+        ("whose", 0),
         ("english", 1),
         ("long", 2),
     ]

@@ -27,10 +27,10 @@ from operators.rules import Rule
 from pipelines import load_job
 from pipelines.plan import Plan, compile_plan
 from schemas.columns import schema
-from tests.benchmarks.pages import Capture, repeated
+from tests.benchmarks.pages import DATE, Capture, repeated
 from tests.benchmarks.processes import ONE_THREAD, PYTHON, run_side_by_side
 
-PAGES = schema("url", "html", "http_charset")
+PAGES = schema("url", "html", "http_charset", "capture_date")
 BATCH_ROWS = 256
 
 
@@ -66,8 +66,10 @@ def run_bare(job: Path, pages: int, processes: int = 1) -> Loop:
 
 def _batches(pages: Iterator[Capture]) -> Iterator[pa.Table]:
     while group := list(itertools.islice(pages, BATCH_ROWS)):
-        rows = [{"url": p.url, "html": p.html, "http_charset": p.charset} for p in group]
-        yield pa.Table.from_pylist(rows, schema=PAGES)
+        columns = zip(*((p.url, p.html, p.charset, DATE) for p in group), strict=True)
+        yield pa.Table.from_arrays(
+            [pa.array(c, f.type) for c, f in zip(columns, PAGES, strict=True)], schema=PAGES
+        )
 
 
 def _loop(plan: Plan, batches: list[pa.Table]) -> Loop:

@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from operators.warc import WarcSource
 from schemas.tables import DOCUMENTS
 from tests.support import SAMPLE
 
-_DATE = "2026-01-01T00:00:00Z"
+DATE = datetime(2026, 1, 1, tzinfo=UTC)
 _ENDINGS = {".html", ".htm", ".xhtml"}
 
 
@@ -108,7 +109,7 @@ def _record(page: Capture) -> bytes:
         "WARC/1.0",
         "WARC-Type: response",
         f"WARC-Target-URI: {page.url}",
-        f"WARC-Date: {_DATE}",
+        f"WARC-Date: {DATE:%Y-%m-%dT%H:%M:%SZ}",
         f"WARC-Record-ID: <urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, page.url)}>",
         "Content-Type: application/http; msgtype=response",
         f"Content-Length: {len(block)}",
