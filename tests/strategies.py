@@ -14,6 +14,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from operators.base import Operator
 from schemas.columns import NODE_KINDS
 
 _ODD = (
@@ -168,3 +169,28 @@ def split(table: pa.Table, points: list[int]) -> list[pa.Table]:
     """The pieces of `table` between the sorted points: slices, not copies."""
     edges = [0, *points, table.num_rows]
     return [table.slice(a, b - a) for a, b in pairwise(edges)]
+
+
+# --- Operators ----------------------------------------------------------------------------------
+
+
+@st.composite
+def configured(draw: DrawFn, kind: type[Operator[Any]]) -> Operator[Any]:
+    """An operator of the kind with any config that its fields allow."""
+    fields: dict[str, Any] = kind.model_json_schema().get("properties", {})
+    return kind.model_validate({name: draw(_setting(field)) for name, field in fields.items()})
+
+
+def _setting(field: dict[str, Any]) -> SearchStrategy[Any]:
+    """Any value of a field: its default, its bounds, or something between them."""
+    match field:
+        case {"type": "boolean"}:
+            return st.booleans()
+        case {"type": "integer"}:
+            least = field.get("minimum", 0)
+            most = field.get("maximum", least + 10_000)
+            return st.sampled_from([field["default"], least]) | st.integers(least, most)
+        case {"type": "string", "pattern": str(pattern)}:
+            return st.sampled_from(pattern.strip("^$()").split("|"))
+        case _:
+            return st.just(field["default"])

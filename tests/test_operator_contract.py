@@ -17,7 +17,7 @@ from operators.export import FORMATS, Format
 from operators.registry import OPERATORS, SOURCES, operator
 from operators.sources import Source
 from schemas.columns import COLUMNS, ERROR
-from tests.strategies import split, split_points, tables
+from tests.strategies import configured, split, split_points, tables
 
 Kind = type[Operator[Any]]
 
@@ -83,10 +83,13 @@ def test_any_batch_gives_the_declared_types_row_for_row(kind: Kind, data: st.Dat
 def test_measuring_the_pieces_of_a_table_equals_measuring_the_whole(
     kind: Kind, data: st.DataObject
 ) -> None:
+    operator, state = data.draw(configured(kind)), _ready(kind)[1]
     batch = data.draw(tables(kind.reads))
     pieces = split(batch, data.draw(split_points(batch.num_rows)))
-    parts = pa.concat_tables([_measure(kind, piece) for piece in pieces])
-    assert parts.combine_chunks().equals(_measure(kind, batch).combine_chunks())
+    whole = operator.measure(batch, state)
+    _check(kind, batch, whole)
+    parts = pa.concat_tables([operator.measure(piece, state) for piece in pieces])
+    assert parts.combine_chunks().equals(whole.combine_chunks())
 
 
 @every_operator
