@@ -34,7 +34,7 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml .constraints.txt
 
 $(VENV)/.test: $(BIN)/python pyproject.toml .constraints.txt
 	$(PIP) "pip>=25.1"
-	$(PIP) --editable ".[ray,notebook]" --group test --group check --group bench
+	$(PIP) --editable ".[ray,notebook]" --group test --group check
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import ClassVar
 
+import jsonschema
 import pytest
 
 from operators.text import TextStatistics
@@ -84,6 +85,29 @@ def test_the_schema_for_editors_is_up_to_date() -> None:
     kept = (ROOT / "jobs" / "job.schema.json").read_text("utf-8")
     assert kept == job_schema_text(), "run: omniloom schema > jobs/job.schema.json"
     assert "gopher" in json.loads(kept)["$defs"]["Rules"]["properties"]["use"]["items"]["enum"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"stores": "x"},
+        {"on": "lokal"},
+        {"stages": {"extract": {"favr": "recall"}}},
+        {"inputs": [{"wrac": "x"}]},
+        {"rules": {"use": ["gofer"]}},
+        {"rules": {"short": {"drp": "word_count < 5"}}},
+        {"export": [{"format": "parkay", "to": "x"}]},
+    ],
+    ids=str,
+)
+def test_the_schema_accepts_the_demo_and_refuses_what_the_planner_refuses(
+    wrong: dict[str, object],
+) -> None:
+    schema = json.loads((ROOT / "jobs" / "job.schema.json").read_text("utf-8"))
+    job, _ = read_yaml((ROOT / "jobs" / "demo.yaml").read_text("utf-8"), "demo.yaml")
+    jsonschema.validate(job, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(job | wrong, schema)
 
 
 def test_a_fragments_rule_can_be_moved_and_switched_off(tmp_path: Path) -> None:
