@@ -10,6 +10,7 @@ forking a process with running threads (Polars, Arrow) is undefined.
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import multiprocessing
 import os
@@ -233,6 +234,21 @@ def run_guarded(task: Task, worker: Worker) -> Any:
         return error
     except Exception as error:  # noqa: BLE001  # handed to the driver, which raises it
         return OperatorFailed(f"{task.key}: {described(error)}")
+    finally:
+        _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Return freed memory to the system, so that a worker's size is that of its greatest unit.
+
+    Without it the allocators' left-overs add up over units of different shapes.
+    """
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
+    if trim is not None:
+        trim(0)
 
 
 def _follow_parent() -> None:
