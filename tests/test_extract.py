@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -182,6 +183,7 @@ def extract(
     operator: ExtractTrafilatura | None = None,
     address: str = ADDRESS,
     charset: str | None = None,
+    captured: datetime | None = None,
 ) -> list[dict[str, Any]]:
     """The row of each page."""
     operator = operator or ExtractTrafilatura()
@@ -191,6 +193,7 @@ def extract(
         pa.array([address] * count, pa.string()),
         pa.array(encoded, pa.large_binary()),
         pa.array([charset] * count, pa.string()),
+        pa.array([captured] * count, pa.timestamp("s", "UTC")),
     ]
     batch = pa.Table.from_arrays(arrays, schema=operator.reads)
     rows: list[dict[str, Any]] = operator.measure(batch, None).to_pylist()
@@ -423,3 +426,13 @@ def test_the_order_of_pages_does_not_matter() -> None:
     other = in_article("<h2>Another page</h2>")
     assert extract(WALK, other) == extract(other, WALK)[::-1]
     assert extract(WALK, WALK) == [*extract(WALK), *extract(WALK)]
+
+
+def test_a_date_after_the_capture_is_no_date_of_publication() -> None:
+    page = (
+        '<html><head><meta property="article:published_time" content="2024-05-06"></head><body>'
+        "<article><p>" + "Some words that make a page. " * 30 + "</p></article></body></html>"
+    )
+    later, earlier = datetime(2024, 6, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)
+    assert extract(page, captured=later)[0]["published"] == "2024-05-06"
+    assert extract(page, captured=earlier)[0]["published"] != "2024-05-06"
