@@ -166,7 +166,7 @@ class LocalBackend(Backend):
     def _start(self) -> _Process:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        with _single_threaded():
+        with environment(_one_thread()):
             process = context.Process(target=_serve, args=(theirs, self.plan), daemon=True)
             process.start()
         theirs.close()
@@ -187,17 +187,24 @@ class LocalBackend(Backend):
 
 
 @contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Workers are as many as CPUs, so each gets one thread; set before libraries are imported."""
-    names = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update({name: value or "1" for name, value in before.items()})
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the time of a block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _one_thread() -> dict[str, str]:
+    """Workers are as many as CPUs, so each gets one thread; set before libraries are imported."""
+    names = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {name: os.environ.get(name) or "1" for name in names}
 
 
 def _serve(pipe: Connection, plan: Plan) -> None:

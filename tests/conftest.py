@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import RAY_ENVIRONMENT, SeaweedServer, set_environment, start_ray_head
+from pipelines.backend import environment
+from tests.support import RAY_ENVIRONMENT, SeaweedServer, start_ray_head
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,13 +16,13 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="session")
 def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A Ray head of its own: (cluster address, dashboard address)."""
-    with set_environment(RAY_ENVIRONMENT), start_ray_head(tmp_path_factory.mktemp("ray")) as head:
+    with environment(RAY_ENVIRONMENT), start_ray_head(tmp_path_factory.mktemp("ray")) as head:
         yield head
 
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
     """A real S3 server; the AWS variables point at it while it runs."""
-    with SeaweedServer(tmp_path_factory.mktemp("s3")) as server, set_environment(server.variables):
+    with SeaweedServer(tmp_path_factory.mktemp("s3")) as server, environment(server.variables):
         server.create_bucket("corpus")
         yield server

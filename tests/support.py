@@ -30,21 +30,6 @@ RAY_ENVIRONMENT = {
 _DEADLINE = 60.0
 
 
-@contextmanager
-def set_environment(variables: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the time of a block."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def write_job(folder: Path, name: str = "job", **fields: Any) -> Path:
     """A job file over the bundled edge cases in `folder`; `fields` replace or add to its own."""
     job: dict[str, Any] = {

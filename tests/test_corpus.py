@@ -15,9 +15,10 @@ import pytest
 from nbclient import NotebookClient
 
 from pipelines import Corpus, load_job, open_corpus, run_job
+from pipelines.backend import environment
 from schemas.errors import CorpusError
 from schemas.omnicorpus import OMNICORPUS
-from tests.support import ROOT, SAMPLE, omniloom, set_environment, write_job
+from tests.support import ROOT, SAMPLE, omniloom, write_job
 
 NOTEBOOK = ROOT / "notebooks" / "inspect_corpus.ipynb"
 CROP = "https://docs.gimp.org/2.10/en/gimp-tool-crop.html"
@@ -125,7 +126,7 @@ def test_the_notebook_runs_and_carries_no_output(folder: Path, tmp_path: Path) -
         "PYTHONPATH": str(ROOT),
         "IPYTHONDIR": str(tmp_path),
     }
-    with set_environment(variables):
+    with environment(variables):
         NotebookClient(notebook, timeout=120).execute()
     shown = json.dumps(notebook.cells)
     assert "has_image" in shown
@@ -168,7 +169,7 @@ def test_shards_hold_the_kept_documents_in_order_with_parallel_lists(
 
 
 def test_shards_open_with_hugging_face_datasets(folder: Path, tmp_path: Path) -> None:
-    with set_environment({"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}):
+    with environment({"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}):
         import datasets
 
         pattern = str(folder / "shards" / "train-*.parquet")

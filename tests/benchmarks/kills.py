@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipelines.backend import environment
 from tests.benchmarks.record import Entry, Options, say, workspace
 from tests.kills import kill_rounds
-from tests.support import RAY_ENVIRONMENT, SAMPLE, set_environment, start_ray_head
+from tests.support import RAY_ENVIRONMENT, SAMPLE, start_ray_head
 
 _KILLS = 25
 _WORKERS = 2
@@ -28,7 +29,7 @@ def kill_test_local(options: Options) -> Entry:
 def kill_test_ray(options: Options) -> Entry:
     """Kills survived on Ray: one head for all rounds; its workers are killed, not the head."""
     folder = workspace("kill_test_ray")
-    with set_environment(RAY_ENVIRONMENT), start_ray_head(folder) as (address, _):
+    with environment(RAY_ENVIRONMENT), start_ray_head(folder) as (address, _):
         on = {"backend": "ray", "address": address, "workers": _WORKERS}
         return _kill_test(folder, on, options)
 
