@@ -11,7 +11,7 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +41,7 @@ _HTML_START = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 _READ_TYPES = WarcRecordType.response | WarcRecordType.resource
 _PLAIN, _GZIP, _ZSTD = b"WARC/", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
+_VERSION = re.compile(rb"WARC/\d\.\d+\s")
 _MARKS = (_PLAIN, _GZIP, _ZSTD)
 _CHUNK = 1 << 20
 
@@ -121,28 +122,45 @@ def _iterator(stream: BinaryIO, *, decode: bool) -> ArchiveIterator:
 
 
 def _is_archive(uri: str) -> bool:
+    """True when a whole record, of whatever type, stands at the start of the file."""
     with open_input(uri) as stream:
         magic = stream.read(5)
-        return any(magic.startswith(mark) and _starts(stream, 0, mark) for mark in _MARKS)
+        if not any(magic.startswith(mark) and _starts(stream, 0, mark) for mark in _MARKS):
+            return False
+        stream.seek(0)
+        try:
+            first = next(iter(ArchiveIterator(stream, quirks_mode=True, fsspec_args=False)), None)
+        except OSError:
+            return True  # the walk over the records meets it too, and counts it
+        untyped = (WarcRecordType.no_type, WarcRecordType.unknown)
+        return first is not None and first.record_type not in untyped
 
 
 def _next_start(uri: str, position: int) -> int | None:
-    """Where the next readable record starts at or after `position`; None at the end."""
+    """Where the next readable record starts at or after `position`; None at the end.
+
+    Records like the file's first are looked for before any others: its start may be damaged too.
+    """
     with open_input(uri) as stream:
         magic = stream.read(5)
         own = [mark for mark in _MARKS if magic.startswith(mark) and _starts(stream, 0, mark)]
-        stream.seek(position)
-        tail = b""
-        while chunk := stream.read(_CHUNK):
-            window = tail + chunk
-            end = stream.tell()
-            base = end - len(window)
-            hits = sorted((at, mark) for mark in own or _MARKS for at in _positions(window, mark))
-            for at, mark in hits:
-                if base + at >= position and _starts(stream, base + at, mark):
-                    return base + at
-            tail = window[-8:]
-            stream.seek(end)
+        found = _search(stream, position, own) if own else None
+        return found if found is not None else _search(stream, position, _MARKS)
+
+
+def _search(stream: BinaryIO, position: int, marks: Iterable[bytes]) -> int | None:
+    stream.seek(position)
+    tail = b""
+    while chunk := stream.read(_CHUNK):
+        window = tail + chunk
+        end = stream.tell()
+        base = end - len(window)
+        hits = sorted((at, mark) for mark in marks for at in _positions(window, mark))
+        for at, mark in hits:
+            if base + at >= position and _starts(stream, base + at, mark):
+                return base + at
+        tail = window[-8:]
+        stream.seek(end)
     return None
 
 
@@ -159,7 +177,7 @@ def _starts(stream: BinaryIO, position: int, mark: bytes) -> bool:
     head = stream.read(4096)
     before, head = (head[:1], head[1:]) if position else (b"\n", head)
     if mark == _PLAIN:
-        return before == b"\n"
+        return before == b"\n" and _VERSION.match(head) is not None
     try:
         if mark == _GZIP:
             return zlib.decompressobj(31).decompress(head, 5) == _PLAIN

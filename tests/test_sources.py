@@ -540,6 +540,8 @@ def _damaged(members: list[bytes], damage: Damage) -> tuple[bytes, set[int]]:
 @given(damage=damages())
 @example(damage=[("flip", 0.0, b"\0")])
 @example(damage=[("insert", 0.0, b"WA")])
+@example(damage=[("insert", 0.0, b"WARC/")])
+@example(damage=[("insert", 0.0, b"WARC/1.0\r\n")])
 @settings(
     deadline=None,
     max_examples=120,
