@@ -84,7 +84,7 @@ def run(
     jobfile = _load(job, on=on, workers=workers)
     options = RunOptions(only, restart_from, retry_errors)
     result = run_job(jobfile, options, _progress())
-    _print_run(jobfile, result, stage=only)
+    _print_run(result, stage=only)
     if report_ and not only:
         _say(f"report    {_report(jobfile, fresh=result.changed)}")
 
@@ -294,11 +294,10 @@ def _report_path(corpus: Corpus) -> str:
     return corpus.store.files.uri(f"reports/{corpus.job}.html")
 
 
-def _print_run(jobfile: JobFile, result: RunResult, *, stage: str | None) -> None:
-    from pipelines.plan import compile_plan
+def _print_run(result: RunResult, *, stage: str | None) -> None:
     from pipelines.tables import print_funnel
 
-    print_funnel(compile_plan(jobfile), result, stage=stage)
+    print_funnel(result, stage=stage)
     _print_shards(result)
 
 

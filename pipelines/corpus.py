@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from operators.registry import SOURCES
-from operators.rules import Comparison, Level, parse
+from operators.rules import Comparison, Expression, Level, parse
 from operators.sources import ADDRESS
 from pipelines.render import document_html
 from pipelines.store import ERRORS, InputRecord, RuleRecord, StageRecord, Store, UnitRecord
@@ -277,8 +277,7 @@ class Corpus:
     def _verdict(
         self, rule: dict[str, Any], values: dict[str, Any], row: dict[str, Any]
     ) -> Verdict:
-        level: Level = "node" if rule["table"] == "nodes" else "document"
-        expression = parse(rule["expression"], level)
+        expression = self._expressions[rule["name"]]
         answer = row[f"rule.{rule['name']}"]
         dropped: tuple[int, ...] = ()
         if isinstance(answer, list):
@@ -290,6 +289,12 @@ class Corpus:
             rule["name"], rule["stage"], rule["table"], text, answer, measured,
             expression.comparisons, dropped,
         )  # fmt: skip
+
+    @cached_property
+    def _expressions(self) -> dict[str, Expression]:
+        """The rules' conditions by rule name, parsed once for all documents."""
+        levels: dict[str, Level] = {"nodes": "node", "documents": "document"}
+        return {r["name"]: parse(r["expression"], levels[r["table"]]) for r in self.rules}
 
     # Images
 

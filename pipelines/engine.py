@@ -48,6 +48,7 @@ class RunOptions:
 class RunResult:
     """A run's outcome: the corpus's funnel, the shards, and what this run itself did."""
 
+    plan: Plan
     summary: Summary
     shards: dict[str, list[str]] = field(default_factory=dict)
     work: Summary = field(default_factory=Summary)
@@ -136,7 +137,7 @@ class _Run:
         self, summary: Summary, shards: dict[str, list[str]], *, changed: bool = True
     ) -> RunResult:
         seconds = time.monotonic() - self.started
-        return RunResult(summary, shards, self.work, changed, seconds)
+        return RunResult(self.plan, summary, shards, self.work, changed, seconds)
 
     # The job's reference: protects from gc, and lets notebooks find the corpus
 

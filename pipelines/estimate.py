@@ -12,7 +12,7 @@ from operators.base import ERROR_COLUMN
 from operators.sources import Page
 from pipelines.backend import cpu_count
 from pipelines.jobfile import JobFile
-from pipelines.plan import PAYLOAD_COLUMN, Input, Plan, compile_plan
+from pipelines.plan import PAYLOAD_COLUMN, Plan, compile_plan
 from pipelines.store import Store, by_unit
 from pipelines.summary import input_keys, unit_refs
 from schemas.tables import DOCUMENTS
@@ -69,12 +69,13 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
     sampled, costs = _time_stages(plan, sample) if sample else (0, {})
     documents = sum(ref.rows for ref in refs)
     missing = sum(size for (_, size), record in zip(keys, records, strict=True) if record is None)
+    density = _density(plan, keys[0][1]) if missing else 0.0
     if missing:
-        documents += _guess(plan.inputs[0], keys[0][1], missing)
+        documents += _guess(density, missing)
     done = set(store.names(plan.folder)) & {ref.unit for ref in refs}
     unit_rows = jobfile.job.unit_rows
     units = len(refs) + sum(
-        1 + _guess(plan.inputs[0], keys[0][1], size) // unit_rows
+        1 + _guess(density, size) // unit_rows
         for (_, size), record in zip(keys, records, strict=True)
         if record is None
     )
@@ -110,16 +111,21 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
     )
 
 
-def _guess(entry: Input, size: int, missing: int) -> int:
-    """Documents in `missing` bytes of inputs, by the density of the first input's beginning."""
-    pages = list(
-        islice((f for f in entry.source.index(entry.uri) if isinstance(f, Page)), _DENSITY_PAGES)
-    )
+def _density(plan: Plan, size: int) -> float:
+    """Documents a byte, at the beginning of the first input (of `size` bytes)."""
+    entry = plan.inputs[0]
+    found = (page for page in entry.source.index(entry.uri) if isinstance(page, Page))
+    pages = list(islice(found, _DENSITY_PAGES))
     if not pages:
-        return 0
+        return 0.0
     end = pages[-1].source_offset
     share = end / size if end and len(pages) == _DENSITY_PAGES else 1.0
-    return max(1, round(len(pages) / share * missing / max(size, 1)))
+    return len(pages) / share / max(size, 1)
+
+
+def _guess(density: float, missing: int) -> int:
+    """Documents in `missing` bytes of inputs."""
+    return max(1, round(density * missing)) if density else 0
 
 
 def _time_stages(plan: Plan, sample: int) -> tuple[int, dict[str, float]]:

@@ -52,9 +52,9 @@ def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, 
     return rows
 
 
-def print_funnel(plan: Plan, result: RunResult, *, stage: str | None) -> None:
+def print_funnel(result: RunResult, *, stage: str | None) -> None:
     """The funnel of a run, rules that dropped nothing summed up, and what the run computed."""
-    summary, out = result.summary, console()
+    plan, summary, out = result.plan, result.summary, console()
     out.print(
         f"{safe(plan.jobfile.name)}: {summary.documents} documents from {summary.inputs} inputs"
     )
