@@ -34,6 +34,9 @@ app = typer.Typer(
     ),
 )
 
+eval_app = typer.Typer(no_args_is_help=True, help="Measure the product on pages with gold.")
+app.add_typer(eval_app, name="eval")
+
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="job file, e.g. jobs/demo.yaml")]
 CorpusArgument = Annotated[
     str, typer.Argument(metavar="CORPUS", help="job file, or the store that holds the corpus")
@@ -206,6 +209,53 @@ def submit(
     raise typer.Exit(submit_job(_load(job), address, follow=follow, say=_say))
 
 
+@eval_app.command()
+def extraction(
+    gold: Annotated[
+        str, typer.Option(metavar="DIR", help="folder of gold sets, NAME.jsonl[.xz|.gz|.zst]")
+    ],
+    extractor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "interleaved, trafilatura, trafilatura-fast, resiliparse, magic-html, "
+                "readability-lxml, all-text or module:function; may be given again. "
+                "Default: interleaved and all peers that are installed"
+            ),
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME", help="only this set; may be given again"),
+    ] = None,
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="where extraction.html is written")
+    ] = "build/eval",
+    json_: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="write all figures, page by page")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="only the first N pages of each set")
+    ] = None,
+) -> None:
+    """Measure extractors on pages whose content is known: text, images, structure, CPU time.
+
+    docs/evaluation.md says what gold looks like and what each figure means.
+    """
+    from pipelines.evaluate import evaluate
+    from pipelines.evaluation_report import write_evaluation, write_figures
+    from pipelines.tables import print_evaluation
+
+    found = evaluate(gold, extractor or (), set_ or (), limit, _progress())
+    print_evaluation(found)
+    if found.left_out:
+        _say(f"left out  {', '.join(found.left_out)}: not installed")
+    _say(f"report    {write_evaluation(found, out)}")
+    if json_:
+        _say(f"figures   {write_figures(found, json_)}")
+
+
 def main() -> None:
     """Entry point: errors become one message and an exit code."""
     sys.exit(run_app(sys.argv[1:]))
@@ -230,7 +280,9 @@ def run_app(arguments: list[str]) -> int:
             return 2
         raise
     if code == _INTERRUPTED:
-        _complain("interrupted. Everything finished so far is kept.")
+        nothing = arguments[:1] == ["eval"]  # its figures are only of use when complete
+        rest = "No report was written." if nothing else "Everything finished so far is kept."
+        _complain(f"interrupted. {rest}")
         _resume(arguments)
     return code
 

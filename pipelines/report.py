@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import accumulate, chain, zip_longest
 from typing import Any
@@ -20,10 +20,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from operators.files import Files
 from pipelines.corpus import Corpus, Document
 from pipelines.histograms import histogram
-from pipelines.render import badge, counted, document_html, escaped, style
+from pipelines.page import note, page, section, table, write
+from pipelines.render import badge, counted, document_html, escaped
 from pipelines.store import ERRORS, UnitRecord
 from pipelines.summary import code_version, read_records, unit_refs
 from schemas.columns import COLUMNS
@@ -49,27 +49,22 @@ def report_html(corpus: Corpus) -> str:
     sample = _Sample(corpus)
     sections = (
         _headline(corpus, sample),
-        _section("funnel", "Funnel", _funnel(corpus)),
-        _section("mix", "Languages and domains", _mix(sample)),
-        _section("measures", "Measures", _measures(sample)),
-        _section("trouble", "Skipped and failed", _trouble(corpus, sample)),
-        _section("cost", "Cost by stage", _cost(corpus)),
-        _section("documents", "Documents", _examples(sample)),
-        _section("rules", "Rules", _rules(corpus)),
+        section("funnel", "Funnel", _funnel(corpus)),
+        section("mix", "Languages and domains", _mix(sample)),
+        section("measures", "Measures", _measures(sample)),
+        section("trouble", "Skipped and failed", _trouble(corpus, sample)),
+        section("cost", "Cost by stage", _cost(corpus)),
+        section("documents", "Documents", _examples(sample)),
+        section("rules", "Rules", _rules(corpus)),
         _footer(corpus),
     )
     title = f"Corpus report: {escaped(corpus.job)}"
-    return _PAGE.format(
-        title=title, style=style(), css=_CSS, body="\n".join(part for part in sections if part)
-    )
+    return page(title, "\n".join(part for part in sections if part), _CSS)
 
 
 def write_report(corpus: Corpus, path: str) -> str:
     """Write the report to `path`, a local file or an s3:// address, and return that."""
-    folder, separator, name = path.rpartition("/")
-    files = Files(folder or ("/" if separator else "."))
-    files.write(name, report_html(corpus).encode())
-    return path
+    return write(path, report_html(corpus))
 
 
 # --- Sample -------------------------------------------------------------------------------------
@@ -212,29 +207,6 @@ def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
-def _section(name: str, title: str, body: str) -> str:
-    return f'<section id="{name}"><h2>{title}</h2>\n{body}\n</section>' if body else ""
-
-
-def _note(text: str) -> str:
-    return f'<p class="ol-note">{text}</p>' if text else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[int] = ()) -> str:
-    """A table of ready HTML cells; the columns numbered in `numeric` are set right."""
-
-    def cells(tag: str, values: Sequence[str]) -> str:
-        marks = (' class="ol-num"' if i in numeric else "" for i in range(len(values)))
-        pairs = zip(marks, values, strict=True)
-        return "".join(f"<{tag}{mark}>{value}</{tag}>" for mark, value in pairs)
-
-    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return (
-        f'<div class="ol-wide"><table class="ol-grid"><thead><tr>{cells("th", head)}</tr></thead>'
-        f"<tbody>\n{body}\n</tbody></table></div>"
-    )
-
-
 # --- Funnel -------------------------------------------------------------------------------------
 
 _ROW = 50
@@ -246,7 +218,7 @@ _LEGEND = (
 
 def _funnel(corpus: Corpus) -> str:
     if not corpus.summary.documents:
-        return _note("The inputs hold no pages.")
+        return note("The inputs hold no pages.")
     rows = corpus.funnel().to_dicts()
     tables = {rule["name"]: rule["table"] for rule in corpus.rules}
     total = corpus.summary.documents
@@ -362,7 +334,7 @@ def _mix(sample: _Sample) -> str:
     if not charts:
         return ""
     legend = _LEGEND.format(kept="kept", dropped="dropped")
-    return f'{_note(sample.note)}{legend}<div class="ol-halves">{"".join(charts)}</div>'
+    return f'{note(sample.note)}{legend}<div class="ol-halves">{"".join(charts)}</div>'
 
 
 def _shares(frame: pl.DataFrame, name: str, title: str) -> str:
@@ -416,7 +388,7 @@ def _measures(sample: _Sample) -> str:
         f'<div class="ol-charts">{"".join(rest)}</div></details>'
     )
     return (
-        f"{_note(sample.note)}{legend}{threshold}"
+        f"{note(sample.note)}{legend}{threshold}"
         f'<div class="ol-charts">{"".join(front)}</div>{more if rest else ""}'
     )
 
@@ -427,7 +399,7 @@ def _measures(sample: _Sample) -> str:
 def _trouble(corpus: Corpus, sample: _Sample) -> str:
     skipped = sorted(corpus.summary.skipped.items(), key=lambda item: (-item[1], item[0]))
     rows = [(escaped(reason), f"{count:,}") for reason, count in skipped]
-    left = _table(("Reason", "Records"), rows, (1,)) if rows else _note("Nothing was skipped.")
+    left = table(("Reason", "Records"), rows, (1,)) if rows else note("Nothing was skipped.")
     return (
         f'<div class="ol-halves"><div><h3>Records that indexing skipped</h3>{left}</div>'
         f"<div><h3>Errors by stage</h3>{_errors(corpus, sample)}</div></div>"
@@ -437,7 +409,7 @@ def _trouble(corpus: Corpus, sample: _Sample) -> str:
 def _errors(corpus: Corpus, sample: _Sample) -> str:
     failed = {name: stage.failed for name, stage in corpus.summary.stages.items() if stage.failed}
     if not failed:
-        return _note("No document ended in an error.")
+        return note("No document ended in an error.")
     messages = sample.errors()
     rows = []
     for name, count in failed.items():
@@ -447,7 +419,7 @@ def _errors(corpus: Corpus, sample: _Sample) -> str:
             f'<div class="ol-said">{escaped(text)} ({times:,})</div>' for text, times in common
         )
         rows.append((escaped(name), f"{count:,}", said))
-    return _table(("Stage", "Rows", "Messages"), rows, (1,)) + _note(sample.note)
+    return table(("Stage", "Rows", "Messages"), rows, (1,)) + note(sample.note)
 
 
 def _cost(corpus: Corpus) -> str:
@@ -467,7 +439,7 @@ def _cost(corpus: Corpus) -> str:
     if not rows:
         return ""
     head = ("Stage", "Computed", "Reused", "CPU seconds", "ms a document", "Share of CPU time")
-    return _table(head, rows, (1, 2, 3, 4)) + _note(
+    return table(head, rows, (1, 2, 3, 4)) + note(
         "Rows computed when their unit was last judged; values that the store held were reused."
     )
 
@@ -493,7 +465,7 @@ def _examples(sample: _Sample) -> str:
     kept = sample.at(_chosen(frame, by, kept=True))
     dropped = sample.at(_chosen(frame, "dropped_by", kept=False))
     return (
-        _note("Chosen by the hash of their identity, in turn over languages and over rules.")
+        note("Chosen by the hash of their identity, in turn over languages and over rules.")
         + _gallery("Kept", kept, opened=1)
         + _gallery("Dropped", dropped, opened=1)
     )
@@ -551,9 +523,9 @@ def _rules(corpus: Corpus) -> str:
             )
         )
     if not rows:
-        return _note("The job has no rules: every document stays that no stage failed on.")
+        return note("The job has no rules: every document stays that no stage failed on.")
     head = ("Rule", "Judges", "Condition", "After stage", "From", "Asked", "Dropped", "First")
-    return _table(head, rows, (5, 6, 7)) + _note(
+    return table(head, rows, (5, 6, 7)) + note(
         "First: dropped by this rule and by none before it. Rules over nodes count nodes."
     )
 
@@ -572,7 +544,7 @@ def _footer(corpus: Corpus) -> str:
     contents = corpus.summary.contents
     what = f" · contents {escaped(contents)}" if contents else ""
     return (
-        f'<footer id="provenance"><h2>Provenance</h2>\n{_table(head, rows)}'
+        f'<footer id="provenance"><h2>Provenance</h2>\n{table(head, rows)}'
         f'<p class="ol-note">Report by omniloom {escaped(code_version())} · '
         f"job {escaped(corpus.job)} · recipe {escaped(corpus.reference['recipe'])}{what}</p>"
         "</footer>"
@@ -591,104 +563,12 @@ def _pairs(values: dict[str, Any]) -> str:
     return "".join(lines) or "–"
 
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-{style}
-<style>{css}</style>
-</head>
-<body class="ol-page">
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-
 _CSS = """
-.ol-page { --ol-bar-kept: #2f7272; --ol-bar-dropped: #d39a7b; --ol-bar-back: #eceff2;
-  margin: 0; color: var(--ol-ink); background: var(--ol-paper);
-  font: 15px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif; }
-@media (prefers-color-scheme: dark) {
-  .ol-page { --ol-bar-kept: #5fa8a4; --ol-bar-dropped: #b9775a; --ol-bar-back: #262d35; } }
-.ol-page main { max-width: 66rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
-.ol-page h1, .ol-page h2, .ol-lead, .ol-tiles dd {
-  font-family: "Source Serif 4", "Iowan Old Style", Charter, Georgia, "Noto Serif", serif; }
-.ol-page h1 { font-size: 2.5rem; line-height: 1.15; margin: 0; font-weight: 600;
-  overflow-wrap: anywhere; }
-.ol-page h2 { font-size: 1.5rem; line-height: 1.25; font-weight: 600; margin: 3.25rem 0 1rem;
-  padding-top: 0.8rem; border-top: 1px solid var(--ol-line); }
-.ol-page h3 { font-size: 1rem; font-weight: 600; margin: 1.5rem 0 0.6rem; }
-.ol-kind { margin: 0 0 0.25rem; color: var(--ol-soft); font-size: 0.8rem; font-weight: 600;
-  letter-spacing: 0.08em; text-transform: uppercase; }
-.ol-page p.ol-note { color: var(--ol-soft); font-size: 0.85rem; margin: 0.35rem 0 0.75rem; }
-.ol-page p.ol-lead { font-size: 1.2rem; line-height: 1.5; margin: 1.25rem 0; max-width: 44rem; }
-.ol-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr));
-  margin: 1.5rem 0 0; border-top: 2px solid var(--ol-ink); }
-.ol-tiles div { display: flex; flex-direction: column-reverse; justify-content: flex-end;
-  padding: 0.7rem 1rem 0.7rem 0; }
-.ol-tiles dt { color: var(--ol-soft); font-size: 0.8rem; line-height: 1.3; }
-.ol-tiles dd { margin: 0; font-size: 1.8rem; line-height: 1.25; white-space: nowrap;
-  font-variant-numeric: lining-nums; }
-.ol-page figure { margin: 0; }
-.ol-page figcaption { font-size: 0.9rem; font-weight: 600; margin: 0 0 0.5rem; }
-.ol-charts figcaption { font-weight: 400; color: var(--ol-soft); font-size: 0.82rem;
-  line-height: 1.4; min-height: 3.4rem; }
-.ol-charts figcaption b { color: var(--ol-ink); font-size: 0.9rem; }
-.ol-charts figcaption .ol-note { display: block; }
-.ol-legend { font-size: 0.82rem; color: var(--ol-soft); margin: 0.25rem 0 0.9rem; }
-.ol-swatch { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; }
-.ol-legend .ol-swatch:not(:first-child) { margin-inline-start: 1rem; }
-.ol-swatch.ol-fill-kept { background: var(--ol-bar-kept); }
-.ol-swatch.ol-fill-dropped { background: var(--ol-bar-dropped); }
-.ol-fill-kept { fill: var(--ol-bar-kept); }
-.ol-fill-dropped { fill: var(--ol-bar-dropped); }
-.ol-fill-back { fill: var(--ol-bar-back); }
-.ol-page svg { display: block; overflow: visible; font-variant-numeric: tabular-nums; }
-.ol-hist { width: 100%; height: auto; }
-.ol-page svg text { fill: var(--ol-soft); }
-.ol-page svg .ol-name { font-size: 13px; font-weight: 600; fill: var(--ol-ink); }
-.ol-page svg .ol-value { font-size: 13px; fill: var(--ol-ink); }
-.ol-small { font-size: 11.5px; }
-.ol-axis { font-size: 10px; }
-.ol-end { text-anchor: end; }
-.ol-mid { text-anchor: middle; }
-.ol-rule { stroke: var(--ol-line); stroke-width: 0.6; }
-.ol-base { stroke: var(--ol-soft); stroke-width: 0.8; }
-.ol-limit { stroke: var(--ol-bad); stroke-width: 1.2; stroke-dasharray: 4 3; }
-.ol-halves { display: grid; gap: 1.5rem 3rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-.ol-halves h3 { margin-top: 0; }
-.ol-charts { display: grid; gap: 2rem 2.5rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
-.ol-page section > details { margin-top: 1.25rem; }
-.ol-page summary { cursor: pointer; }
-.ol-page section > details > summary { color: var(--ol-link); }
-.ol-page details > .ol-charts { margin-top: 1.25rem; }
 .ol-silent { font-size: 0.85rem; }
 .ol-silent ul { columns: 22rem; column-gap: 2rem; padding-inline-start: 1.1rem; margin: 0.6rem 0; }
 .ol-silent span { color: var(--ol-soft); overflow-wrap: anywhere; }
-.ol-wide { overflow-x: auto; }
-.ol-grid { border-collapse: collapse; width: 100%; font-size: 0.85rem; line-height: 1.45;
-  font-variant-numeric: tabular-nums; }
-.ol-grid th { text-align: start; font-weight: 600; color: var(--ol-soft); white-space: nowrap;
-  border-bottom: 1px solid var(--ol-soft); padding: 0.35rem 1.25rem 0.35rem 0; }
-.ol-grid td { border-bottom: 1px solid var(--ol-line); padding: 0.35rem 1.25rem 0.35rem 0;
-  vertical-align: top; }
-.ol-grid td:first-child { white-space: nowrap; }
-.ol-grid td:last-child, .ol-grid th:last-child { padding-inline-end: 0; }
-.ol-grid td b { font-weight: 600; }
 .ol-grid code, .ol-said { display: block; min-width: 15rem; overflow-wrap: anywhere; }
 .ol-grid code { font: 0.92em/1.45 ui-monospace, "SFMono-Regular", Menlo, Consolas, monospace; }
-.ol-grid .ol-num { text-align: end; white-space: nowrap; }
 .ol-share { display: flex; align-items: center; gap: 0.5rem; white-space: nowrap; }
 .ol-share .ol-meter { width: 7rem; }
 .ol-page .ol-example { margin: 0; border-bottom: 1px solid var(--ol-line); }
@@ -696,16 +576,6 @@ _CSS = """
 .ol-example .ol-body { max-height: 46rem; overflow-y: auto; }
 .ol-label { margin-inline: 0.3rem; }
 .ol-tongue { color: var(--ol-soft); font-size: 0.82rem; }
-@media (max-width: 40rem) {
-  .ol-page main { padding: 1.5rem 1rem 3rem; }
-  .ol-page h1 { font-size: 2rem; }
-  .ol-tiles { grid-template-columns: repeat(2, 1fr); }
-  .ol-tiles dd { font-size: 1.5rem; }
-  .ol-roomy { display: none; }
-  .ol-charts figcaption { min-height: 0; } }
-@media print {
-  .ol-page main { max-width: none; padding: 0; }
-  .ol-example .ol-body { max-height: none; }
-  .ol-page figure, .ol-grid tr { break-inside: avoid; }
-  .ol-page h2, .ol-page h3 { break-after: avoid; } }
+@media (max-width: 40rem) { .ol-roomy { display: none; } }
+@media print { .ol-example .ol-body { max-height: none; } }
 """

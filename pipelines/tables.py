@@ -14,6 +14,7 @@ from operators.registry import OPERATORS, SOURCES
 from pipelines.corpus import Document, Verdict
 from pipelines.engine import RunResult
 from pipelines.estimate import Estimate
+from pipelines.evaluate import CPU_RATIO, F1, Evaluation, Figures, Measure
 from pipelines.plan import RECIPES, RULE_FRAGMENTS, Plan, read_fragment
 from pipelines.store import RuleRecord
 from pipelines.summary import BORN, Summary
@@ -211,3 +212,88 @@ def print_operator(name: str) -> None:
         table.add_row(field_name, kind_name, safe(default), safe(field.description or ""))
     if kind.model_fields:
         out.print(table)
+
+
+# What a narrow terminal does without, first things first; the report has it all.
+_SPARED = (
+    "structure_right",
+    "errors",
+    "image_order",
+    "bare",
+    "f1_4gram",
+    "precision",
+    "recall",
+    "snippet_f1",
+)
+_NAME_WIDTH, _FIGURE_WIDTH = 24, 8
+_LEAST_TEXTS, _MOST_GROUPS = 5, 12
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """Each set with a line an extractor, languages and page types, and the means last."""
+    out = console()
+    measures = _fitting(found.measures, out.width)
+    out.print(_figures_table(found, found.sets, measures))
+    for title, groups in (("language", found.languages), ("page type", found.page_types)):
+        if any(groups.values()):
+            out.print("", _f1_table(found, title, groups))
+    if len(found.sets) > 1:
+        out.print("", _figures_table(found, {"mean of sets": found.totals}, [*measures, CPU_RATIO]))
+    for name in found.names:
+        for message, count in list(found.errors(name).items())[:3]:
+            out.print(f"[red]error[/red]     {safe(name)}, {count} times: {safe(message[:200])}")
+    out.print("* best of the extractors; F1 by language and page type is a mean over pages")
+
+
+def _fitting(measures: list[Measure], width: int) -> list[Measure]:
+    fitting = list(measures)
+    for name in _SPARED:
+        if _NAME_WIDTH + _FIGURE_WIDTH * (len(fitting) + 1) > width:
+            fitting = [measure for measure in fitting if measure.name != name]
+    return fitting
+
+
+def _figures_table(
+    found: Evaluation, rows: dict[str, dict[str, Figures]], measures: list[Measure]
+) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("set", min_width=_NAME_WIDTH - 1, no_wrap=True)
+    for measure in measures:
+        table.add_column(f"{measure.label} ", justify="right", no_wrap=True)
+    for label, row in rows.items():
+        table.add_row(f"[bold]{safe(label)}[/bold], {row[found.own]['pages']:,} pages")
+        best = [found.best(row, measure) for measure in measures]
+        for name in found.names:
+            cells = (
+                _marked(measure.text(row[name].get(measure.name)), name in names)
+                for measure, names in zip(measures, best, strict=True)
+            )
+            table.add_row(f"  {_named(found, name)}", *cells)
+    return table
+
+
+def _f1_table(found: Evaluation, title: str, groups: dict[str, dict[str, Figures]]) -> Table:
+    """F1 by a property of pages: the groups with most pages that have a gold text."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column(f"F1 by {title}", min_width=_NAME_WIDTH - 1, no_wrap=True)
+    table.add_column("pages ", justify="right")
+    for name in found.names:
+        label = _named(found, name).replace("-", "-\n")
+        table.add_column(f"{label} ", justify="right", overflow="fold")
+    texts = {label: row[found.own]["texts"] or 0 for label, row in groups.items()}
+    top = sorted(groups, key=lambda label: (-texts[label], label))[:_MOST_GROUPS]
+    for label in (label for label in top if texts[label] >= _LEAST_TEXTS):
+        best = found.best(groups[label], F1)
+        cells = (
+            _marked(F1.text(figures["f1"]), name in best) for name, figures in groups[label].items()
+        )
+        table.add_row(f"  {safe(label)}", f"{texts[label]:,.0f} ", *cells)
+    return table
+
+
+def _named(found: Evaluation, name: str) -> str:
+    return f"[bold cyan]{safe(name)}[/bold cyan]" if name == found.own else safe(name)
+
+
+def _marked(text: str, best: bool) -> str:
+    return f"[bold]{text}*[/bold]" if best else f"{text} "

@@ -2,6 +2,7 @@
 
     OmniloomError
     ├── JobError             the job file cannot be planned; lists every problem at once
+    ├── GoldError            pages to evaluate on are not as they should be; lists the problems
     ├── InputError           an input is missing or unreadable
     ├── OperatorFailed       an operator's program failed (not one row: the run stops)
     ├── WorkerLost           a unit's worker died more often than its retries allow
@@ -78,19 +79,37 @@ class Problem:
         return f"{place}: {self.field}{shown}\n    {self.message}\n    fix: {self.fix}"
 
 
-class JobError(OmniloomError):
-    """The job file cannot be planned. `problems` holds all that is wrong, in file order."""
+class _Problems(OmniloomError):
+    """A file is wrong in one or more places. `problems` holds them all, in file order."""
 
     exit_code = 2
+    where: ClassVar[str]
+    shown: ClassVar[int | None] = None
+    """How many problems the message spells out; None: all."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(problems, key=lambda p: (p.file or "", p.line or 0, p.field))
         count = len(self.problems)
-        head = f"{count} problem{'s' if count != 1 else ''} in the job:"
-        super().__init__("\n".join([head, *map(str, self.problems)]))
+        head = f"{count} problem{'s' if count != 1 else ''} in {self.where}:"
+        lines = [head, *map(str, self.problems[: self.shown])]
+        more = count - len(lines) + 1
+        super().__init__("\n".join([*lines, *([f"… and {more} more"] if more else [])]))
 
-    def __reduce__(self) -> tuple[type[JobError], tuple[list[Problem]]]:
-        return (JobError, (self.problems,))
+    def __reduce__(self) -> tuple[type[_Problems], tuple[list[Problem]]]:
+        return (type(self), (self.problems,))
+
+
+class JobError(_Problems):
+    """The job file cannot be planned. `problems` holds all that is wrong, in file order."""
+
+    where = "the job"
+
+
+class GoldError(_Problems):
+    """Pages to evaluate on cannot be used. `problems` holds all that is wrong, in file order."""
+
+    where = "the gold"
+    shown = 20
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

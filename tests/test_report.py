@@ -19,6 +19,7 @@ from pipelines import report as reporting
 from pipelines.corpus import Corpus, Document
 from pipelines.render import document_html, thumbnail
 from pipelines.report import report_html, write_report
+from tests.support import assert_harmless
 
 SAMPLE = Path(__file__).resolve().parent.parent / "jobs/sample/sample-edge.warc.gz"
 ATTACK = '"><script>alert(1)</script>'
@@ -78,31 +79,6 @@ def with_nodes(document: Document, *nodes: dict[str, Any], **values: Any) -> Doc
         verdicts=(),
         nodes_kept=(True,) * len(nodes),
     )
-
-
-def references(page: str) -> list[str]:
-    """Everything that a browser would load or follow, but for plain links."""
-    tree = html.fromstring(page)
-    found = [
-        value
-        for element in tree.iter(etree.Element)
-        for name, value in element.attrib.items()
-        if name in ("src", "srcset", "href", "xlink:href", "data", "action", "poster", "style")
-        and element.tag != "a"
-    ]
-    for sheet in tree.iter("style"):
-        found += re.findall(r"url\([^)]*\)|@import[^;]*", sheet.text or "")
-    return found
-
-
-def assert_harmless(page: str) -> None:
-    tree = html.fromstring(page)
-    assert not list(tree.iter("script", "iframe", "object", "embed", "form"))
-    assert all(value.startswith("data:") for value in references(page))
-    for element in tree.iter(etree.Element):
-        assert not [name for name in element.attrib if name.startswith("on")]
-        if element.tag == "a":
-            assert re.match("https?://", element.get("href"))
 
 
 # The report
