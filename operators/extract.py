@@ -2,108 +2,27 @@
 
 from __future__ import annotations
 
-import codecs
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any, ClassVar
-from urllib.parse import urljoin
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
-from charset_normalizer import from_bytes
-from lxml.etree import _Element
 from pydantic import Field
 
 from operators.base import Operator, by_row, measured
+from operators.block_features import BlockFeatures, key_words
+from operators.content_model import IMAGE_CUT, MODEL, ContentModel, Favor, load
+from operators.decode import decode_html
+from operators.dom import Block, Container, Image, Layout, Limits, Page, read_page
+from operators.metadata import PageMetadata, read_metadata
+from operators.page_images import PageImage, images_near, page_images
 from schemas import columns
 
-_METADATA = ("title", "author", "published", "site_name", "description")
-_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.I)
-_BYTE_ORDER_MARKS = {
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
-# What browsers decode in place of the declared name (WHATWG Encoding Standard), by codec name.
-_SUPERSETS = {
-    "ascii": "cp1252",
-    "euc_kr": "cp949",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "iso8859-1": "cp1252",
-    "shift_jis": "cp932",
-}
-_LABELS = {"x-sjis": "cp932", "x-gbk": "gb18030", "windows-949": "cp949"}
-# Codecs of Python's that no web page means.
-_FOREIGN = {"utf-7", "unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined"}
-_SAMPLE = 65536
-_LATEST = datetime(2035, 1, 1, tzinfo=UTC)
-
-
-class UndecodablePage(ValueError):
-    """No character set explains the page's bytes."""
-
-
-def decode_html(html: bytes, http_charset: str | None = None) -> str:
-    """The page as text: byte order mark, else HTTP header, else meta, else UTF-8, else detection.
-
-    A declared character set that does not fit the bytes is passed over. UTF-8 with a few broken
-    characters is read as UTF-8.
-
-    Raises:
-        UndecodablePage: the bytes look like binary data.
-    """
-    for mark, encoding in _BYTE_ORDER_MARKS.items():
-        if html.startswith(mark):
-            return html.decode(encoding, "replace")
-    for name in (http_charset, _meta_charset(html), "utf-8"):
-        text = _decoded(html, name) if name else None
-        if text is not None:
-            return text
-    if b"\0" in html[:1024]:
-        raise UndecodablePage("the page holds binary data")
-    return _slightly_broken_utf8(html) or _detected(html) or html.decode("utf-8", "replace")
-
-
-def _meta_charset(html: bytes) -> str | None:
-    """What the page says of itself. It was readable as ASCII, so UTF-16 cannot be meant."""
-    found = _META_CHARSET.search(html, 0, 4096)
-    name = found.group(1).decode("ascii", "replace").lower() if found else None
-    return "utf-8" if name and name.startswith(("utf-16", "utf-32", "utf16", "utf32")) else name
-
-
-def _decoded(html: bytes, name: str) -> str | None:
-    label = name.strip(" \t\"'").lower()
-    try:
-        codec = codecs.lookup(_LABELS.get(label, label))
-    except (LookupError, ValueError):
-        return None
-    encoding = _SUPERSETS.get(codec.name, codec.name)
-    if encoding in _FOREIGN or not codec._is_text_encoding:
-        return None
-    try:
-        return html.decode(encoding, "strict")
-    except UnicodeError:
-        return html.decode("latin-1") if encoding == "cp1252" else None
-
-
-def _slightly_broken_utf8(html: bytes) -> str | None:
-    """UTF-8 text with replacement characters, when at most one in fifty characters is broken."""
-    text = html.decode("utf-8", "replace")
-    broken = text.count("\ufffd")
-    beyond_ascii = sum(char > "\x7f" for char in text) - broken
-    return text if beyond_ascii > broken and broken * 50 <= len(text) else None
-
-
-def _detected(html: bytes) -> str | None:
-    for cut in range(4):  # the sample may end inside a character
-        excluded = ["utf_16", "utf_32", "utf_7"]
-        found = from_bytes(html[: _SAMPLE - cut], cp_exclusion=excluded).best()
-        text = _decoded(html, found.encoding) if found else None
-        if text is not None:
-            return text
-    return None
+_METADATA = PageMetadata.__dataclass_fields__.keys()
 
 
 @dataclass
@@ -117,186 +36,374 @@ class Node:
     title: str | None = None
     link: str | None = None
     level: int | None = None
+    language: str | None = None
+    width: int | None = None
+    height: int | None = None
     dom_index: int = 0
 
 
-class ExtractTrafilatura(Operator[None]):
-    """Main content by trafilatura (Barbaresi 2021, ACL demo), with its images in place.
+@dataclass(frozen=True)
+class LeftOutImage:
+    """An image of the page that is no node, and why; a value of `left_out_images`."""
 
-    `dom_index` numbers the nodes in trafilatura's output order: it does not say where in the page
-    a block stood.
+    image_url: str
+    reason: str
+    dom_index: int
+
+
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_KINDS = {
+    "li": "list_item",
+    "dt": "list_item",
+    "dd": "list_item",
+    "blockquote": "quote",
+    "pre": "code",
+    "figcaption": "caption",
+    "caption": "caption",
+} | dict.fromkeys(_HEADINGS, "heading")
+# Inside these a list item or quotation around them says nothing of the text any more.
+_SECTIONS = frozenset(("article", "section", "main", "table", "body"))
+_CAPTION_WORDS = frozenset(("caption", "captions", "figcaption"))
+_LISTS = frozenset(("ul", "ol", "menu", "dl"))
+_CELLS = frozenset(("td", "th"))
+_LONGEST_CELL = 400
+_DEEPEST = 127  # level of a list; the column holds no larger number
+_CODE_LANGUAGE = re.compile(
+    r"(?:^|\s)(?:language-|lang-|highlight-source-|brush:\s*|sourceCode\s+)([\w+#.-]{1,30})", re.I
+)
+_NEVER_CONTENT = frozenset(("tracker", "spacer", "formula"))
+
+
+class _Form(NamedTuple):
+    """What a container makes of the text in it."""
+
+    kind: str
+    level: int | None
+    table: int
+
+
+class _Forms:
+    """The form of each container: its own tag decides, else what is around it."""
+
+    def __init__(self, containers: list[Container], tables: Collection[int]) -> None:
+        self.containers = containers
+        self.tables = tables
+        self.known: dict[int, tuple[_Form, int]] = {-1: (_Form("text", None, -1), 0)}
+
+    def of(self, number: int) -> _Form:
+        """The form of one container; those around it are found and remembered on the way."""
+        way = []
+        while number not in self.known:
+            way.append(number)
+            number = self.containers[number].parent
+        form, lists = self.known[number]
+        for number in reversed(way):
+            form, lists = self._inside(number, form, lists)
+            self.known[number] = (form, lists)
+        return form
+
+    def _inside(self, number: int, around: _Form, lists: int) -> tuple[_Form, int]:
+        container = self.containers[number]
+        tag = container.tag
+        kind, level, table = around
+        if tag in _KINDS:
+            kind = _KINDS[tag]
+            nested = min(max(lists, 1), _DEEPEST) if kind == "list_item" else None
+            level = _HEADINGS.get(tag) or nested
+        elif tag in _SECTIONS:
+            kind, level = "text", None
+        elif "caption" in container.key and not _CAPTION_WORDS.isdisjoint(
+            key_words(container.key[len(tag) :])
+        ):
+            kind, level = "caption", None
+        if number in self.tables or tag == "caption":  # which no row of the table holds
+            table = number
+        return _Form(kind, level, table), lists + (tag in _LISTS)
+
+
+class _Table:
+    """A `<table>` and the cells that are directly its own, row by row."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.rows: list[list[int]] = []
+        self.headed = False
+        self.nested = False
+        self.whole = False
+
+    def is_data(self, layout: Layout) -> bool:
+        """Whether it holds data: columns, short cells, no table inside (Wang & Hu 2002, WWW)."""
+        container = layout.containers[self.number]
+        if self.nested or "[presentation]" in container.key or "[none]" in container.key:
+            return False
+        if sum(len(row) > 1 for row in self.rows) < 2:
+            return False
+        cells = [layout.containers[cell] for row in self.rows for cell in row]
+        blocks = [layout.blocks[cell.first : cell.last] for cell in cells]
+        longest = max(sum(len(block.text) for block in found) for found in blocks)
+        return self.headed or longest <= _LONGEST_CELL
+
+
+def _tables(layout: Layout) -> dict[int, _Table]:
+    """The data tables, by the number of their container."""
+    tables: dict[int, _Table] = {}
+    if not any(container.tag == "table" for container in layout.containers):
+        return tables
+    inside: list[int] = []
+    for number, container in enumerate(layout.containers):
+        around = inside[container.parent] if container.parent >= 0 else -1
+        if container.tag == "table":
+            if around in tables:
+                tables[around].nested = True
+            tables[number] = _Table(number)
+            around = number
+        elif around in tables:
+            table = tables[around]
+            if container.tag == "tr":
+                table.rows.append([])
+            elif container.tag in _CELLS and table.rows:
+                table.rows[-1].append(number)
+                table.headed |= container.tag == "th"
+        inside.append(around)
+    return {number: table for number, table in tables.items() if table.is_data(layout)}
+
+
+def _table_text(table: _Table, layout: Layout) -> str:
+    """A line a row, cells parted by ` | `."""
+    rows = []
+    for row in table.rows:
+        cells = [layout.containers[cell] for cell in row]
+        texts = (" ".join(b.text for b in layout.blocks[c.first : c.last]) for c in cells)
+        rows.append(" | ".join(" ".join(text.split()) for text in texts))
+    return "\n".join(row for row in rows if row.strip(" |"))
+
+
+class _Assembly:
+    """Turns the kept blocks and images of a page into nodes."""
+
+    def __init__(self, layout: Layout, kept: list[bool]) -> None:
+        self.layout = layout
+        self.kept = kept
+        self.tables = _tables(layout)
+        self.forms = _Forms(layout.containers, self.tables)
+        for number, table in self.tables.items():
+            self._whole(number, table)
+
+    def _whole(self, number: int, table: _Table) -> None:
+        """A data table is kept with all cells or judged block by block like other text."""
+        container = self.layout.containers[number]
+        inside = range(container.first, container.last)
+        size = sum(len(self.layout.blocks[block].text) for block in inside)
+        kept = sum(len(self.layout.blocks[block].text) for block in inside if self.kept[block])
+        table.whole = 2 * kept > size
+        if table.whole:
+            for block in inside:
+                self.kept[block] = True
+
+    def nodes(self, images: list[PageImage]) -> list[Node]:
+        """Nodes in document order; an image inside a block parts its text in two."""
+        inline: dict[int, list[PageImage]] = {}
+        found: list[Node] = []
+        for image in images:
+            if image.image.inside and self.kept[image.image.block]:
+                inline.setdefault(image.image.block, []).append(image)
+            else:
+                found.append(_image_node(image))
+        told: set[int] = set()
+        for number, block in enumerate(self.layout.blocks):
+            if not self.kept[number]:
+                continue
+            form = self.forms.of(block.container)
+            table = self.tables.get(form.table)
+            if table is not None and table.whole:
+                if form.table not in told:
+                    told.add(form.table)
+                    text = _table_text(table, self.layout)
+                    if text:
+                        found.append(Node("table", text, dom_index=block.dom_index))
+                found.extend(_image_node(image) for image in inline.get(number, ()))
+            else:
+                found.extend(_block_nodes(block, form, inline.get(number, [])))
+        return sorted(found, key=lambda node: node.dom_index)
+
+
+def _block_nodes(block: Block, form: _Form, images: list[PageImage]) -> Iterator[Node]:
+    if block.formula:
+        yield Node("formula", block.text, dom_index=block.dom_index)
+        return
+    language = _code_language(block.code) if form.kind == "code" else None
+    edges = [0, *(image.image.offset for image in images), len(block.text)]
+    indexes = [block.dom_index, *(image.image.dom_index + 1 for image in images)]
+    for (start, end), index in zip(pairwise(edges), indexes, strict=True):
+        text = block.text[start:end]
+        text = text.strip("\n") if form.kind == "code" else text.strip()
+        if text:
+            yield Node(form.kind, text, level=form.level, language=language, dom_index=index)
+    yield from map(_image_node, images)
+
+
+def _code_language(names: str | None) -> str | None:
+    found = _CODE_LANGUAGE.search(names or "")
+    return found.group(1).lower() if found else None
+
+
+def _image_node(image: PageImage) -> Node:
+    attributes = image.image.attributes
+    return Node(
+        "image",
+        image_url=image.url,
+        alt=_clean(attributes.get("alt")),
+        title=_clean(attributes.get("title")),
+        link=image.link,
+        width=image.width or None,
+        height=image.height or None,
+        dom_index=image.image.dom_index,
+    )
+
+
+def _clean(text: str | None) -> str | None:
+    return " ".join((text or "").split()) or None
+
+
+def extract(
+    page: Page, url: str | None, model: ContentModel, favor: Favor = "balance"
+) -> list[Node]:
+    """The main content of a parsed page; image addresses are resolved against `url`."""
+    layout = page.layout
+    if not layout.blocks:
+        return []
+    features = BlockFeatures(layout, page.title)
+    judgement = model.judge(features, favor)
+    near = images_near(layout.images, judgement.probability >= judgement.cut)
+    images = page_images(near, page.base(url))
+    chances = model.judge_images(features, judgement, images).tolist()
+    kept = judgement.kept.tolist()
+    shown = [i for i, chance in zip(images, chances, strict=True) if _is_content(i, chance, kept)]
+    return assemble(layout, kept, shown)
+
+
+def assemble(layout: Layout, kept: list[bool], images: list[PageImage]) -> list[Node]:
+    """The nodes of a page of which the blocks marked in `kept` and these images are content."""
+    return _Assembly(layout, kept).nodes(images)
+
+
+def _is_content(image: PageImage, probability: float, kept: list[bool]) -> bool:
+    """Likely images, and those in the midst of kept text that nothing speaks against."""
+    if image.role in _NEVER_CONTENT:
+        return False
+    if probability >= IMAGE_CUT:
+        return True
+    block = image.image.block
+    around = kept[block : block + 1] if image.image.inside else kept[max(block - 1, 0) : block + 1]
+    return image.role is None and all(around) and len(around) == 2 - image.image.inside
+
+
+def left_out_images(page: Page, url: str | None, nodes: list[Node]) -> list[LeftOutImage]:
+    """The page's images that are not among `nodes`, each with what it seems to be for.
+
+    The reason is one of `operators.page_images.ROLES`, `navigation` inside menus and page footers,
+    else `outside_content`. Images inside menus have no place of their own: -1.
+    """
+    kept = {node.image_url for node in nodes}
+    base = page.base(url)
+    left = [
+        LeftOutImage(image.url, image.role or "outside_content", image.image.dom_index)
+        for image in page_images(page.layout.images, base)
+        if image.url not in kept
+    ]
+    known = kept | {image.image_url for image in left}
+    found = [image for part in page.layout.furniture for image in part.css("img")]
+    menus = [Image(image.attributes, 0, -1, 0, 0, None) for image in found]
+    return left + [
+        LeftOutImage(image.url, image.role or "navigation", -1)
+        for image in page_images(menus, base)
+        if image.url not in known
+    ]
+
+
+def extract_nodes(html: bytes, url: str | None) -> list[Node]:
+    """The page's main content as nodes.
+
+    Raises:
+        UndecodablePage: the bytes look like binary data.
+        PageTooComplex: the page passes a limit of `Limits`.
+    """
+    return extract(read_page(decode_html(html)), url, load())
+
+
+def text_and_images(html: bytes, url: str | None) -> tuple[str, list[str]]:
+    """The text of the main content, without image mark-up, and the kept images, both in order.
+
+    Raises:
+        UndecodablePage: the bytes look like binary data.
+        PageTooComplex: the page passes a limit of `Limits`.
+    """
+    nodes = extract_nodes(html, url)
+    text = "\n".join(node.text for node in nodes if node.text)
+    return text, [node.image_url for node in nodes if node.image_url]
+
+
+class ExtractInterleaved(Operator[ContentModel]):
+    """Main content as text blocks and images in reading order, by a learned decision on blocks.
+
+    One extractor for articles, forums, documentation, product and listing pages, in any script;
+    it is never told what kind of page it reads. docs/extraction.md explains and measures it.
     """
 
-    name = "extract_trafilatura"
+    name = "extract_interleaved"
     version = 1
     reads = columns.schema("url", "html", "http_charset", "capture_date")
-    writes = columns.schema("nodes", *_METADATA)
-    libraries: ClassVar[tuple[str, ...]] = (
-        "charset-normalizer",
-        "courlan",
-        "dateparser",
-        "htmldate",
-        "justext",
-        "lxml",
-        "python-dateutil",
-        "trafilatura",
-    )
+    writes = columns.schema("nodes", "left_out_images", *_METADATA)
+    libraries: ClassVar[tuple[str, ...]] = ("charset-normalizer", "numpy", "selectolax")
 
-    favor: str = Field(
-        "balance", pattern="^(balance|precision|recall)$", description="which mistake to avoid"
-    )
-    fast: bool = Field(False, description="skip the fallback extractors")
-    tables: bool = Field(True, description="keep tables")
+    favor: Favor = Field("balance", description="which mistake to avoid")
     max_bytes: int = Field(20_000_000, ge=1, description="larger pages are an error of their row")
+    max_nodes: int = Field(300_000, ge=1, description="elements and texts that a page may have")
+    max_depth: int = Field(2_000, ge=1, description="how deep a page's elements may nest")
+    max_seconds: float = Field(10.0, gt=0, description="CPU seconds that a page may take")
 
-    def measure(self, batch: pa.Table, state: None) -> pa.Table:
-        """Nodes and metadata of each page; a page without main content has an empty list."""
-        results = by_row(self._page, *(batch[name].to_pylist() for name in self.reads.names))
-        empty = (None, *[None] * len(_METADATA))
+    def setup(self) -> ContentModel:
+        return load()
+
+    def provenance(self) -> dict[str, str]:
+        """The libraries' versions and the model file's SHA-256."""
+        return super().provenance() | {MODEL.name: hashlib.sha256(MODEL.read_bytes()).hexdigest()}
+
+    def measure(self, batch: pa.Table, state: ContentModel) -> pa.Table:
+        """Nodes, images left out and metadata; a page without main content has an empty list."""
+
+        def page(
+            url: str, html: bytes | None, charset: str | None, captured: datetime | None
+        ) -> tuple[Any, ...]:
+            return self._page(url, html, charset, captured, state)
+
+        results = by_row(page, *(batch[name].to_pylist() for name in self.reads.names))
+        empty = (None,) * len(self.writes)
         rows = [value if value is not None else empty for value in results.values]
-        return measured(self.writes, list(zip(*rows, strict=True)) or _none(self), results.errors)
+        return measured(
+            self.writes, list(zip(*rows, strict=True)) or [[]] * len(self.writes), results.errors
+        )
 
     def _page(
-        self, url: str, html: bytes | None, charset: str | None, captured: datetime | None
+        self,
+        url: str,
+        html: bytes | None,
+        charset: str | None,
+        captured: datetime | None,
+        model: ContentModel,
     ) -> tuple[Any, ...]:
-        from trafilatura import bare_extraction
-
         if html is None:
             raise ValueError("the page has no bytes")
         if len(html) > self.max_bytes:
             raise ValueError(f"page of {len(html)} bytes; the limit is {self.max_bytes}")
-        found = bare_extraction(
-            decode_html(html, charset),
-            url=url,
-            fast=self.fast,
-            favor_precision=self.favor == "precision",
-            favor_recall=self.favor == "recall",
-            include_comments=False,
-            include_tables=self.tables,
-            include_images=True,
-            include_formatting=False,
-            with_metadata=True,
-            # Without a latest date, the same page would answer otherwise on another day.
-            date_extraction_params={
-                "original_date": True,
-                "extensive_search": True,
-                "max_date": (captured or _LATEST).strftime("%Y-%m-%d"),
-            },
+        limits = Limits(self.max_nodes, self.max_depth, self.max_seconds)
+        page = read_page(decode_html(html, charset), limits)
+        limits.check()
+        nodes = extract(page, url, model, self.favor)
+        limits.check()
+        metadata = read_metadata(page.tree, url, captured.date() if captured else None)
+        return (
+            [asdict(node) for node in nodes],
+            [asdict(image) for image in left_out_images(page, url, nodes)],
+            *(getattr(metadata, name) for name in _METADATA),
         )
-        if found is None:
-            return ([], *[None] * len(_METADATA))
-        body: _Element = found.body  # type: ignore[union-attr]  # bare_extraction returns a Document here
-        nodes = [asdict(node) for node in numbered(_nodes(body, url))]
-        texts = (found.title, found.author, found.date, found.sitename, found.description)  # type: ignore[union-attr]
-        return (nodes, *(text or None for text in texts))
-
-
-def _none(operator: Operator[None]) -> list[list[Any]]:
-    return [[] for _ in operator.writes]
-
-
-def numbered(nodes: Iterator[Node]) -> Iterator[Node]:
-    """The nodes with their position as `dom_index`."""
-    for index, node in enumerate(nodes):
-        node.dom_index = index
-        yield node
-
-
-_BLOCKS = {"p": "text", "quote": "quote", "code": "code", "item": "list_item", "head": "heading"}
-
-
-def _nodes(element: _Element, url: str, kind: str = "text") -> Iterator[Node]:
-    """Nodes of trafilatura's tree. Text around an image becomes nodes before and after it.
-
-    `kind` is what plain text is here: inside a quote or a list item its paragraphs are of it.
-    """
-    for child in element:
-        match child.tag:
-            case "graphic":
-                yield from _image(child, url)
-            case "table":
-                yield from _table(child, url)
-            case "list" | "div" | "main" | "body":
-                yield from _lone_text(child.text, kind)
-                yield from _nodes(child, url, kind)
-            case tag if tag in _BLOCKS and _holds_blocks(child):
-                yield from _lone_text(child.text, _BLOCKS[tag])
-                yield from _nodes(child, url, _BLOCKS[tag])
-            case "p":
-                yield from _block(child, kind, url)
-            case tag:
-                yield from _block(child, _BLOCKS.get(tag, kind), url)
-        yield from _lone_text(child.tail, kind)
-
-
-def _holds_blocks(element: _Element) -> bool:
-    return any(child.tag in ("p", "list", "table", "quote", "head") for child in element)
-
-
-def _lone_text(text: str | None, kind: str) -> Iterator[Node]:
-    if text and text.strip():
-        yield Node(kind, " ".join(text.split()))
-
-
-def _block(element: _Element, kind: str, url: str) -> Iterator[Node]:
-    rend = element.get("rend") or ""
-    level = int(rend[1]) if kind == "heading" and re.fullmatch("h[1-6]", rend) else None
-    text = ""
-    for piece in _pieces(element, verbatim=kind == "code"):
-        if isinstance(piece, str):
-            text += piece
-            continue
-        yield from _text(text, kind, level)
-        text = ""
-        yield from _image(piece, url)
-    yield from _text(text, kind, level)
-
-
-def _text(text: str, kind: str, level: int | None) -> Iterator[Node]:
-    if kind == "code":
-        clean = text.strip("\n").rstrip()
-    else:
-        clean = "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()
-    if clean:
-        yield Node(kind, clean, level=level)
-
-
-def _pieces(element: _Element, *, verbatim: bool) -> Iterator[str | _Element]:
-    """Texts and images below the element; only a line break in the page breaks a line."""
-
-    def text(raw: str | None) -> str:
-        return (raw or "") if verbatim else re.sub(r"\s+", " ", raw or "")
-
-    yield text(element.text)
-    for child in element:
-        if child.tag == "graphic":
-            yield child
-        elif child.tag == "lb":
-            yield "\n"
-        else:
-            yield from _pieces(child, verbatim=verbatim)
-        yield text(child.tail)
-
-
-def _image(element: _Element, url: str) -> Iterator[Node]:
-    source = (element.get("src") or "").strip()
-    if not source or source.startswith("data:"):
-        return
-    try:
-        address = urljoin(url, source)
-    except ValueError:
-        return
-    yield Node("image", image_url=address, alt=element.get("alt"), title=element.get("title"))
-
-
-def _table(element: _Element, url: str) -> Iterator[Node]:
-    """One node a table, a line a row, cells parted by ` | `; then the table's images."""
-    rows = []
-    for row in element.iter("row"):
-        cells = (" ".join("".join(cell.itertext()).split()) for cell in row.iter("cell"))
-        rows.append(" | ".join(cells))
-    text = "\n".join(row for row in rows if row.strip(" |"))
-    if text:
-        yield Node("table", text)
-    for graphic in element.iter("graphic"):
-        yield from _image(graphic, url)

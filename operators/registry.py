@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from operators.base import Operator
-from operators.extract import ExtractTrafilatura
+from operators.extract import ExtractInterleaved
+from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
@@ -13,7 +14,7 @@ from operators.warc import WarcSource
 from schemas.errors import did_you_mean
 
 OPERATORS: dict[str, type[Operator[Any]]] = {
-    kind.name: kind for kind in (ExtractTrafilatura, LanguageId, TextStatistics)
+    kind.name: kind for kind in (ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics)
 }
 
 SOURCES: dict[str, type[Source]] = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from operators.extract import ExtractTrafilatura
+from operators.extract import ExtractInterleaved
+from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
 from operators.text import TextStatistics
 from pipelines.recipe import Recipe, Step, step
@@ -14,7 +15,7 @@ INTERLEAVED = Recipe(
         Step(
             "extract",
             "main content as text blocks and images in reading order",
-            {"trafilatura": ExtractTrafilatura},
+            {"interleaved": ExtractInterleaved, "trafilatura": ExtractTrafilatura},
             choose="extractor",
         ),
         step("language", "language of documents and nodes", LanguageId),

@@ -35,6 +35,17 @@ NODE = pa.struct(
         pa.field("title", pa.string()),
         pa.field("link", pa.string()),
         pa.field("level", pa.int8()),
+        pa.field("language", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("dom_index", pa.int32(), nullable=False),
+    ]
+)
+
+LEFT_OUT_IMAGE = pa.struct(
+    [
+        pa.field("image_url", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
         pa.field("dom_index", pa.int32(), nullable=False),
     ]
 )
@@ -98,11 +109,18 @@ _ALL = [
     Column("html", pa.large_binary(), "the page's bytes after transfer and content decoding"),
     # Extraction.
     Column("nodes", pa.list_(NODE), "text blocks and images in reading order"),
+    Column(
+        "left_out_images",
+        pa.list_(LEFT_OUT_IMAGE),
+        "images of the page that are no nodes, each with the reason",
+    ),
     Column("title", pa.string(), "title of the page"),
     Column("author", pa.string(), "author that the page names"),
     Column("published", pa.string(), "date of publication", "ISO 8601 date"),
     Column("site_name", pa.string(), "name of the site"),
     Column("description", pa.string(), "the page's own summary"),
+    Column("canonical_url", pa.string(), "address that the page states as its own"),
+    Column("page_lang", pa.string(), "language that the page declares", "BCP 47 tag"),
     # Language.
     Column("lang", pa.string(), "language of the document's text; 'und' when undecidable"),
     Column("lang_score", pa.float32(), "confidence in `lang`", "0..1"),

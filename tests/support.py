@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -13,11 +14,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import yaml
+from lxml import etree, html
+
+from operators.sources import Page
+from operators.warc import WarcSource
+from schemas.tables import DOCUMENTS
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "jobs" / "sample"
@@ -37,7 +46,7 @@ def write_job(folder: Path, name: str = "job", **fields: Any) -> Path:
         "store": str(folder / "store"),
         "on": {"backend": "local", "workers": 0},
         "inputs": [{"warc": str(SAMPLE / "sample-edge.warc.gz")}],
-        "stages": {"extract": {"fast": True}},
+        "stages": {"extract": {"extractor": "interleaved"}},
         "rules": {"use": ["gopher"], "has_image": {"drop": "image_count < 1"}},
         "export": [{"format": "omnicorpus", "to": str(folder / "shards"), "shard_mb": 0.05}],
         "unit_rows": 3,
@@ -46,6 +55,18 @@ def write_job(folder: Path, name: str = "job", **fields: Any) -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(job | fields, sort_keys=False, allow_unicode=True), "utf-8")
     return path
+
+
+@cache
+def sample_pages() -> tuple[bytes, ...]:
+    """The pages of the bundled archives, but for those that cannot be read."""
+    pages: list[bytes] = []
+    for archive in map(str, sorted(SAMPLE.glob("*.warc.gz"))):
+        source = WarcSource(path=archive)
+        born = [asdict(page) for page in source.index(archive) if isinstance(page, Page)]
+        rows = pa.Table.from_pylist(born, schema=DOCUMENTS.born)
+        pages += filter(None, source.payload(archive, rows)["html"].to_pylist())
+    return tuple(pages)
 
 
 def folder_digest(folder: Path, pattern: str = "train-*") -> dict[str, str]:
@@ -108,6 +129,32 @@ def listens(port: int) -> bool:
     """True when something accepts connections on the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def references(page: str) -> list[str]:
+    """Everything that a browser would load or follow, but for plain links."""
+    tree = html.fromstring(page)
+    found = [
+        value
+        for element in tree.iter(etree.Element)
+        for name, value in element.attrib.items()
+        if name in ("src", "srcset", "href", "xlink:href", "data", "action", "poster", "style")
+        and element.tag != "a"
+    ]
+    for sheet in tree.iter("style"):
+        found += re.findall(r"url\([^)]*\)|@import[^;]*", sheet.text or "")
+    return found
+
+
+def assert_harmless(page: str) -> None:
+    """A page that runs nothing and loads nothing."""
+    tree = html.fromstring(page)
+    assert not list(tree.iter("script", "iframe", "object", "embed", "form"))
+    assert all(value.startswith("data:") for value in references(page))
+    for element in tree.iter(etree.Element):
+        assert not [name for name in element.attrib if name.startswith("on")]
+        if element.tag == "a":
+            assert re.match("https?://", element.get("href"))
 
 
 class SeaweedServer:

@@ -28,7 +28,17 @@ def test_help_is_quick_and_lists_every_command() -> None:
     started = time.monotonic()
     shown = omniloom("--help").stdout
     assert time.monotonic() - started < 5  # the benchmark holds it to 0.6 s on a quiet machine
-    for command in ("run", "plan", "explain", "export", "report", "gc", "operators", "submit"):
+    for command in (
+        "run",
+        "plan",
+        "explain",
+        "export",
+        "report",
+        "gc",
+        "operators",
+        "submit",
+        "eval",
+    ):
         assert f" {command} " in shown
 
 
@@ -42,7 +52,7 @@ def test_importing_pipelines_loads_neither_ray_nor_models() -> None:
 def test_run_prints_funnel_shards_and_report(finished: Path) -> None:
     shown = omniloom("run", finished).stdout
     assert "8 documents from 1 inputs" in shown
-    assert "has_image" in shown
+    assert "rules dropped nothing" in shown
     assert "computed  nothing: all is up to date" in shown
     shards = json.loads((finished.parent / "shards" / "_SUCCESS.json").read_text("utf-8"))["shards"]
     for shard in shards:
@@ -71,7 +81,7 @@ def test_progress_is_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
 def test_plan_shows_stages_reuse_and_cost(finished: Path) -> None:
     shown = omniloom("plan", finished, "--sample", "4").stdout
     assert "8 documents in 3 units; 3 units are done" in shown
-    assert "extract_trafilatura" in shown
+    assert "extract_interleaved" in shown
     assert "measured on 4 documents" in shown
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
-from operators.extract import ExtractTrafilatura
+from operators.extract import ExtractInterleaved
 from pipelines import load_job, open_corpus, run_job
 from pipelines.engine import RunOptions, RunResult
 from schemas.errors import (
@@ -74,7 +74,7 @@ def test_a_changed_stage_recomputes_itself_and_its_descendants_only(tmp_path: Pa
     run(job)
     edit(job, lambda j: j["stages"].update(language={"min_chars": 30}))
     assert computed(run(job)) == {"extract": 0, "language": 7, "text": 0}
-    edit(job, lambda j: j["stages"].update(extract={"fast": True, "tables": False}))
+    edit(job, lambda j: j["stages"].update(extract={"favor": "recall"}))
     assert computed(run(job)) == {"extract": 8, "language": 7, "text": 7}
 
 
@@ -183,7 +183,7 @@ def test_kept_and_dropped_are_all_and_every_drop_has_a_reason(tmp_path: Path) ->
 
 
 def test_a_failing_row_costs_only_itself_and_can_be_driven_again(tmp_path: Path) -> None:
-    stages = {"extract": {"fast": True, "max_bytes": 10_000}}
+    stages = {"extract": {"max_bytes": 10_000}}
     job = write_job(tmp_path, rules={}, stages=stages, max_error_rate=0.9)
     first = run(job)
     corpus = open_corpus(str(tmp_path / "store"))
@@ -200,16 +200,16 @@ def test_a_failing_row_costs_only_itself_and_can_be_driven_again(tmp_path: Path)
 def test_retried_rows_that_succeed_join_the_corpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = ExtractTrafilatura._page
+    whole = ExtractInterleaved._page
 
-    def flaky(self: ExtractTrafilatura, url: str, *others: Any) -> Any:
+    def flaky(self: ExtractInterleaved, url: str, *others: Any) -> Any:
         if "gimp" in url:
             raise OSError("the disk was away for a moment")
         return whole(self, url, *others)
 
     job = write_job(tmp_path, rules={}, max_error_rate=0.9)
     with monkeypatch.context() as context:
-        context.setattr(ExtractTrafilatura, "_page", flaky)
+        context.setattr(ExtractInterleaved, "_page", flaky)
         first = run(job)
     second = run(job, retry_errors=True)
     assert (first.summary.failed, second.summary.failed) == (5, 1)
@@ -225,7 +225,7 @@ def test_retried_rows_that_succeed_join_the_corpus(
         }
         job = write_job(tmp_path, max_error_rate=0.9, **changes)
         with monkeypatch.context() as context:
-            context.setattr(ExtractTrafilatura, "_page", flaky)
+            context.setattr(ExtractInterleaved, "_page", flaky)
             run(job)
         run(job, retry_errors=True)
         edit(job, lambda j: j.update(rules={"harmless": {"drop": "word_count < 0"}}))
@@ -253,10 +253,10 @@ def test_from_takes_new_values_and_does_not_bring_old_ones_back(
     job = write_job(tmp_path, rules={})
     run(job)
     before = folder_digest(tmp_path / "shards")
-    title = "operators.extract.ExtractTrafilatura._page"
-    whole = ExtractTrafilatura._page
+    title = "operators.extract.ExtractInterleaved._page"
+    whole = ExtractInterleaved._page
 
-    def shouting(self: ExtractTrafilatura, *arguments: Any) -> Any:
+    def shouting(self: ExtractInterleaved, *arguments: Any) -> Any:
         nodes, *others = whole(self, *arguments)
         for node in nodes:
             node["text"] = node["text"] and node["text"].upper()
@@ -415,7 +415,8 @@ def test_documents_that_lost_all_nodes_are_not_exported_and_not_counted(tmp_path
         {"format": "text", "to": f"{tmp_path}/text"},
     ]
     rules = {"all": {"table": "nodes", "drop": "node_char_count > 0"}}
-    run(write_job(tmp_path, rules=rules, export=exports))
+    stages = {"extract": {"extractor": "trafilatura", "fast": True}}  # leaves pages without images
+    run(write_job(tmp_path, rules=rules, export=exports, stages=stages))
     manifest = json.loads((tmp_path / "text" / "_SUCCESS.json").read_text("utf-8"))
     assert manifest["rows"] == 0
     manifest = json.loads((tmp_path / "shards" / "_SUCCESS.json").read_text("utf-8"))

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from operators.extract import ExtractTrafilatura, UndecodablePage, decode_html
+from operators.decode import UndecodablePage, decode_html
+from operators.extract_trafilatura import ExtractTrafilatura
 from schemas.columns import NODE_KINDS
 from tests.strategies import pages
 

@@ -45,8 +45,9 @@ def found() -> dict[str, dict[str, Any]]:
             "provenance": operator.provenance(),
             "values": hashlib.sha256(text.encode()).hexdigest(),
         }
-        for item in operator.writes:
-            rows = rows.append_column(item, result[item.name])
+        for item in operator.writes:  # of two extractors, the first feeds what comes after
+            if item.name not in rows.column_names:
+                rows = rows.append_column(item, result[item.name])
     return values
 
 

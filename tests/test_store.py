@@ -152,7 +152,7 @@ def test_gc_keeps_what_jobs_refer_to_and_removes_the_rest(tmp_path: Path) -> Non
     run_job(load_job(job))
     store = tmp_path / "store"
     assert collect(str(store)) == []
-    change(job, stages={"extract": {"fast": True, "tables": False}})
+    change(job, stages={"extract": {"favor": "recall"}})
     run_job(load_job(job))
     doomed = collect(str(store), dry_run=True)
     assert {info.path.split("/")[0] for info in doomed} == {"stages", "verdicts"}

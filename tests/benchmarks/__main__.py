@@ -18,6 +18,7 @@ from tests.benchmarks.record import Entry, Options, merge_result, print_results,
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold
 from tests.benchmarks.startup import cli_help, import_pipelines
 from tests.benchmarks.throughput import (
+    extraction_speedup,
     extraction_throughput,
     language_throughput,
     text_rules_throughput,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         import_pipelines,
         rerun_nothing,
         rerun_threshold,
+        extraction_speedup,
         extraction_throughput,
         language_throughput,
         text_rules_throughput,
