@@ -159,7 +159,7 @@ _ROLES: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "advertisement",
         frozenset(
-            "ad ads adv advert advertisement adserver sponsor sponsored banner doubleclick"
+            "ad ads adv advert advertisement adserver sponsor sponsored banner"
             " promo affiliate".split()
         ),
     ),
@@ -169,7 +169,7 @@ _ROLES: tuple[tuple[str, frozenset[str]], ...] = (
         "icon",
         frozenset(
             "icon icons ico emoji emoticon smiley smilies smilie sprite button btn bullet arrow"
-            " arrows share social facebook twitter rss badge flag flags rating star stars"
+            " arrows share social rss badge flag flags rating star stars"
             " print caret chevron search menu close".split()
         ),
     ),
