@@ -71,7 +71,7 @@ _DEEPEST = 127  # level of a list; the column holds no larger number
 _CODE_LANGUAGE = re.compile(
     r"(?:^|\s)(?:language-|lang-|highlight-source-|brush:\s*|sourceCode\s+)([\w+#.-]{1,30})", re.I
 )
-_NEVER_CONTENT = frozenset(("tracker", "spacer", "formula"))
+_NEVER_CONTENT = frozenset(("tracker", "spacer", "navigation", "formula"))
 
 
 class _Form(NamedTuple):

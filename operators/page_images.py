@@ -178,7 +178,9 @@ _ROLES: tuple[tuple[str, frozenset[str]], ...] = (
         frozenset("thumb thumbs thumbnail thumbnails teaser related recommended".split()),
     ),
 )
-ROLES = (*(name for name, _ in _ROLES), "formula")
+ROLES = (*(name for name, _ in _ROLES), "navigation", "formula")
+# Buttons to turn pages, by the whole name of the file: documentation has them on every page.
+_PAGE_TURNERS = frozenset("prev previous next nav navprev navnext".split())
 _ROLE_OF = {
     word: index for index, (_, words) in reversed(list(enumerate(_ROLES))) for word in words
 }
@@ -262,6 +264,8 @@ def role_of(image: Image, url: str, width: int, height: int) -> str | None:
     marked = key_words(names)
     words = marked | set(_PATH_WORD.findall(path[-200:].lower()))
     stem = path.rpartition("/")[2].partition(".")[0].lower()
+    if stem in _PAGE_TURNERS:
+        return "navigation"
     roles = [
         _ROLE_OF[word]
         for word in words

@@ -336,10 +336,11 @@ def test_role(attributes: dict[str, str], address: str, role: str | None) -> Non
 
 def test_every_role_can_be_found() -> None:
     names = ("pixel", "spacer", "ad", "avatar", "logo", "icon", "teaser")
-    shown = [image(class_=name) for name in names]
-    shown.append(image())
-    shown[-1].formula = True
-    assert [role_of(one, ADDRESS, 0, 0) for one in shown] == list(ROLES)
+    found = [role_of(image(class_=name), ADDRESS, 0, 0) for name in names]
+    found.append(role_of(image(), "http://a.org/images/prev.png", 0, 0))
+    formula = image()
+    formula.formula = True
+    assert [*found, role_of(formula, ADDRESS, 0, 0)] == list(ROLES)
 
 
 @given(
