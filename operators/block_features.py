@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ _CHAIN_SHARES = (0.3, 0.5, 0.7, 0.9)
 _WORD, _WIDE, _DIGIT, _UPPER, _STOP, _COMMA, _OTHER, _MARK = (1 << bit for bit in range(8))
 
 
+@cache
 def _character_classes() -> npt.NDArray[np.uint8]:
     table = np.zeros(65536, np.uint8)
     for code in range(65536):
@@ -78,7 +79,6 @@ def _is_wide(code: int) -> bool:
     )
 
 
-_CLASSES = _character_classes()
 _COUNTED = (_WIDE, _DIGIT, _UPPER, _STOP, _COMMA, _OTHER, _MARK, _WORD)
 # Three counters in each of three integers, so that all classes are summed in three passes.
 _SHIFTS = (0, 21, 42)
@@ -118,7 +118,7 @@ def count_characters(texts: list[str]) -> CharacterCounts:
     """Counts for all texts in one pass over their concatenation. No text may be empty."""
     joined = "\n".join(texts) + "\n"
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    classes = _CLASSES[np.minimum(codes, 65535)]
+    classes = _character_classes()[np.minimum(codes, 65535)]
     chars = np.fromiter(map(len, texts), np.int64, len(texts))
     starts = np.zeros(len(texts), np.int64)
     np.cumsum(chars[:-1] + 1, out=starts[1:])
@@ -206,7 +206,6 @@ class BlockFeatures:
         self.key_names = [_NAMES.sub("", key, count=1) for key in numbers]
         parents = [c.parent for c in containers]
         parents[0] = 0
-        self.parents = parents
         self.parent = np.array(parents)
         self.first = np.array([c.first for c in containers])
         self.last = np.array([c.last for c in containers])

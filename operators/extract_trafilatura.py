@@ -56,7 +56,9 @@ class ExtractTrafilatura(Operator[None]):
         results = by_row(self._page, *(batch[name].to_pylist() for name in self.reads.names))
         empty = (None, *[None] * len(_METADATA))
         rows = [value if value is not None else empty for value in results.values]
-        return measured(self.writes, list(zip(*rows, strict=True)) or _none(self), results.errors)
+        return measured(
+            self.writes, list(zip(*rows, strict=True)) or [[]] * len(self.writes), results.errors
+        )
 
     def _page(
         self, url: str, html: bytes | None, charset: str | None, captured: datetime | None
@@ -91,10 +93,6 @@ class ExtractTrafilatura(Operator[None]):
         nodes = [asdict(node) for node in numbered(_nodes(body, url))]
         texts = (found.title, found.author, found.date, found.sitename, found.description)  # type: ignore[union-attr]
         return (nodes, *(text or None for text in texts))
-
-
-def _none(operator: Operator[None]) -> list[list[Any]]:
-    return [[] for _ in operator.writes]
 
 
 def numbered(nodes: Iterator[Node]) -> Iterator[Node]:
