@@ -10,16 +10,19 @@ or over a window, are differences of running sums.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from operators.compiled import compiled
 from operators.dom import Layout
 
 Floats = npt.NDArray[np.float32]
@@ -34,11 +37,12 @@ _TAGS = {
     )
 }
 _OTHER_TAG = len(_TAGS)
-_ANCESTORS = "article main aside li blockquote figure pre section noscript header form".split()
-ANCESTOR_BIT = {tag: 1 << index for index, tag in enumerate(_ANCESTORS)}
-_ANCESTOR_BITS = np.array(list(ANCESTOR_BIT.values()))
+_HEADLINE = _TAGS["h1"]
+_ANCESTORS = "article main aside blockquote figure pre section".split()
+ANCESTOR_BIT = {tag: 1 << index for index, tag in enumerate((*_ANCESTORS, "li"))}
+_HIDDEN = 1 << len(ANCESTOR_BIT)
 _LEVELS = 6
-_CHAIN_SHARES = (0.3, 0.5, 0.7, 0.9)
+_CHAIN_SHARES = (0.3, 0.5, 0.9)
 
 # Classes of characters, as bits.
 _WORD, _WIDE, _DIGIT, _UPPER, _STOP, _COMMA, _OTHER, _MARK = (1 << bit for bit in range(8))
@@ -79,29 +83,14 @@ def _is_wide(code: int) -> bool:
     )
 
 
-_COUNTED = (_WIDE, _DIGIT, _UPPER, _STOP, _COMMA, _OTHER, _MARK, _WORD)
-# Three counters in each of three integers, so that all classes are summed in three passes.
-_SHIFTS = (0, 21, 42)
-_FIELD = (1 << 21) - 1
+# What is counted besides tokens, in the order of CharacterCounts.
+_COUNTED = (_DIGIT, _UPPER, _STOP, _COMMA, _OTHER, _MARK, _WORD)
 
 
-def _packed() -> npt.NDArray[np.int64]:
-    table = np.zeros((3, 256), np.int64)
-    for number, bit in enumerate(_COUNTED):
-        group, field = divmod(number, len(_SHIFTS))
-        table[group] |= np.where(np.arange(256) & bit, 1 << _SHIFTS[field], 0)
-    return table
-
-
-_PACKED = _packed()
-
-
-@dataclass(frozen=True)
-class CharacterCounts:
+class CharacterCounts(NamedTuple):
     """Characters of each block by class, and its tokens (a wide character is one); each (N,)."""
 
     tokens: Array
-    wide: Array
     digits: Array
     upper: Array
     stops: Array
@@ -110,35 +99,50 @@ class CharacterCounts:
     marks: Array
     letters: Array
     chars: Array
-    first: Array
-    last: Array
+    ends_in_stop: Array
 
 
 def count_characters(texts: list[str]) -> CharacterCounts:
     """Counts for all texts in one pass over their concatenation. No text may be empty."""
-    joined = "\n".join(texts) + "\n"
-    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    classes = _character_classes()[np.minimum(codes, 65535)]
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     chars = np.fromiter(map(len, texts), np.int64, len(texts))
-    starts = np.zeros(len(texts), np.int64)
-    np.cumsum(chars[:-1] + 1, out=starts[1:])
-    word = (classes & _WORD) != 0
-    wide = (classes & _WIDE) != 0
-    inside = np.zeros_like(word)
-    inside[1:] = word[:-1] & ~wide[:-1]
-    counted = np.empty((4, len(codes)), np.int64)
-    counted[0] = wide | (word & ~inside)
-    np.take(_PACKED, classes, axis=1, out=counted[1:])
-    tokens, *packed = np.add.reduceat(counted, starts, axis=1)
-    sums = [(group >> shift) & _FIELD for group in packed for shift in _SHIFTS]
-    wides, digits, upper, stops, commas, other, marks, letters, _ = np.array(sums, np.float64)
-    first, last = classes[starts], classes[starts + chars - 1]
-    sizes = (letters, chars.astype(np.float64))
-    of_kinds = (wides, digits, upper, stops, commas, other, marks)
-    return CharacterCounts(tokens.astype(np.float64), *of_kinds, *sizes, first, last)
+    tokens, counts, last = _count(codes, chars, _character_classes(), _COUNTED)
+    rows = [tokens, *counts, chars.astype(np.float64), (last & _STOP) != 0]
+    return CharacterCounts(*rows)
 
 
-_NAMES = re.compile(r"^[^.#\[]*")
+@compiled
+def _count(
+    codes: npt.NDArray[np.uint32],
+    chars: npt.NDArray[np.int64],
+    table: npt.NDArray[np.uint8],
+    counted: tuple[int, ...],
+) -> tuple[Array, Array, Array]:
+    """Tokens, (N,), characters of the counted classes, (C, N), and class of the last character."""
+    tokens = np.zeros(len(chars))
+    counts = np.zeros((len(counted), len(chars)))
+    last = np.zeros(len(chars), np.uint8)
+    sums = np.zeros(256, np.int64)
+    at = 0
+    for text in range(len(chars)):
+        sums[:] = 0
+        inside = False  # a run of letters and digits
+        bits = table[0]
+        for code in codes[at : at + chars[text]]:
+            bits = table[min(code, 65535)]
+            sums[bits] += 1
+            narrow = (bits & _WORD) != 0 and (bits & _WIDE) == 0
+            tokens[text] += (bits & _WIDE) != 0 or (narrow and not inside)
+            inside = narrow
+        at += chars[text]
+        last[text] = bits
+        for kind in range(256):
+            if sums[kind]:
+                for row in range(len(counted)):
+                    counts[row, text] += sums[kind] * ((kind & counted[row]) != 0)
+    return tokens, counts, last
+
+
 _KEY_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -159,225 +163,180 @@ _TEXT_WORD = re.compile(r"\w+")
 
 
 class FeatureTable:
-    """Named columns of one page, for N rows."""
+    """Named rows of measures, of N blocks or images each.
 
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
+    Attributes:
+        names: of the rows filled so far.
+        values: the rows, and room for more; (F, N).
+    """
+
+    def __init__(self, size: int, room: int) -> None:
         self.names: list[str] = []
-        self.columns: list[tuple[int, Any]] = []
+        self.values: Floats = np.empty((room, size), np.float32)
 
     def add(self, name: str, values: Any) -> None:
-        """One more column, (N,); a single value stands for all rows."""
+        """One more row, (N,); a single value stands for all."""
+        self.values[len(self.names)] = values
         self.names.append(name)
-        self.columns.append((1, values))
 
-    def add_all(self, names: list[str], values: Array) -> None:
-        """Several columns at once, (len(names), N)."""
-        self.names.extend(names)
-        self.columns.append((len(names), values))
+    def add_all(self, names: Sequence[str], values: Array) -> None:
+        """Several rows at once, (len(names), N)."""
+        self.more(names)[:] = values
 
-    def matrix(self) -> Floats:
-        """The columns side by side; (N, F)."""
-        table = np.empty((len(self.names), self.rows), np.float32)
-        at = 0
-        for width, values in self.columns:
-            table[at : at + width] = values
-            at += width
-        return table.T
+    def more(self, names: Sequence[str]) -> Floats:
+        """Room for several rows, to be filled; (len(names), N)."""
+        at = len(self.names)
+        self.names += names
+        return self.values[at : at + len(names)]
+
+    def branch(self) -> FeatureTable:
+        """The rows so far, to be followed by others; the branches of a table share their room."""
+        table = FeatureTable(0, 0)
+        table.names, table.values = self.names.copy(), self.values
+        return table
+
+    def filled(self) -> Floats:
+        """The rows filled so far; (F, N)."""
+        return self.values[: len(self.names)]
 
 
 def running(values: Array) -> Array:
-    """Sums of the first 0, 1, ... N values."""
-    return np.concatenate(([0.0], np.cumsum(values)))
+    """Sums of the first 0, 1, ... N values along the last axis."""
+    sums = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
+    np.cumsum(values, axis=-1, out=sums[..., 1:])
+    return sums
+
+
+_ALIKE_NAMES = [f"alike{name}" for name in ("", "_mean_tokens", "_link", "_tokens", "_prose")]
+# Rows that the three families of measures of blocks fill together.
+ROOM = 176
+_ABOVE = "tokens link prose tokens_per_block blocks prose_share punctuation images".split()
+_ABOVE_NAMES = [f"above{level}_{name}" for name in _ABOVE for level in range(_LEVELS)]
+_CHAIN_NAMES = [
+    f"core{int(share * 100)}_{name}"
+    for share in _CHAIN_SHARES
+    for name in ("up", "down", "before", "after")
+]
+_PLACE_NAMES = [
+    *("tag", "parent_tag", "grandparent_tag", "depth", "hidden", "prose_before", "blocks_before"),
+    *("after_h1", "after_h1_share", *(f"in_{tag}" for tag in _ANCESTORS)),
+]
+_NEAR_NAMES = [
+    *("next-1_tokens", "next-1_tag", "next+1_tokens", "next+1_tag"),
+    *("within4_tokens", "within4_link", "within25_tokens", "within25_link"),
+]
 
 
 class BlockFeatures:
-    """The measures of one page's blocks that further stages need again, and the matrix."""
+    """The measures of one page's blocks that further stages need again, and their table.
+
+    Attributes:
+        levels: the container of each block, the one around that, and so on; (6, N).
+        table: of the page's own measures, with room for those of later stages.
+    """
 
     def __init__(self, layout: Layout, title: str) -> None:
         self.layout = layout
         blocks, containers = layout.blocks, layout.containers
         self.size = len(blocks)
-        self.texts = [block.text for block in blocks]
-        self.counts = count_characters(self.texts)
-        self.container = np.array([block.container for block in blocks])
-        numbers: dict[str, int] = {}
-        self.key_number = np.array([numbers.setdefault(c.key, len(numbers)) for c in containers])
-        self.key_names = [_NAMES.sub("", key, count=1) for key in numbers]
-        parents = [c.parent for c in containers]
-        parents[0] = 0
-        self.parent = np.array(parents)
-        self.first = np.array([c.first for c in containers])
-        self.last = np.array([c.last for c in containers])
-        self.end = np.array([c.end for c in containers])
-        self.depth = np.array([c.depth for c in containers])
-        self.tag = np.array([_TAGS.get(c.tag, _OTHER_TAG) for c in containers])
-        chars = self.counts.chars
-        self.link = np.minimum(np.array([b.link_chars for b in blocks]) / chars, 1.0)
-        self.bold = np.minimum(np.array([b.bold_chars for b in blocks]) / chars, 1.0)
-        self.hidden = np.array([c.hidden for c in containers])[self.container]
-        tokens = self.counts.tokens
+        self.texts = blocks.text
+        counts = count_characters([*self.texts, title.strip() or " "])
+        self.counts = CharacterCounts(*(values[:-1] for values in counts))
+        self.title_tokens = float(counts.tokens[-1])
+        self.container, self.key = np.asarray(blocks.container), np.asarray(containers.key)
+        self.first, self.last = np.asarray(containers.first), np.asarray(containers.last)
+        self.end = np.asarray(containers.end)
+        self.parent = np.array(containers.parent)
+        self.parent[0] = 0
+        self.tag = np.array([_TAGS.get(tag, _OTHER_TAG) for tag in containers.tags])[self.key]
+        hidden = np.zeros(len(containers), np.int64)
+        hidden[list(containers.hidden)] = _HIDDEN
+        bits = np.array([ANCESTOR_BIT.get(tag, 0) for tag in containers.tags])[self.key]
+        self.ancestors, self.depth = _all_around(bits | hidden, self.parent)
+        self.levels = levels_of(self.container, self.parent)
+        chars, tokens = self.counts.chars, self.counts.tokens
+        self.link = np.minimum(np.asarray(blocks.link_chars) / chars, 1.0)
+        self.hidden = (self.ancestors[self.container] & _HIDDEN) != 0
         # Tokens of what reads like prose: long, visible, mostly outside links.
         prose = (tokens >= 12) & (self.link < 0.5) & ~self.hidden
-        self.prose = np.where(prose, tokens, 0.0)
+        self.prose = tokens * prose
         self.weight = np.maximum(tokens, 0.5)
-        self.token_sums = running(tokens)
-        self.prose_sums = running(self.prose)
-        self.link_sums = running(tokens * self.link)
-        self.tokens_total = max(self.token_sums[-1], 1.0)
-        self.prose_total = max(self.prose_sums[-1], 1.0)
+        punctuation = self.counts.stops + self.counts.commas
+        self.sums = running(np.array((tokens, self.prose, tokens * self.link, punctuation)))
+        self.token_sums, self.prose_sums, self.link_sums, _ = self.sums
+        self.tokens_total = max(float(self.token_sums[-1]), 1.0)
+        self.prose_total = max(float(self.prose_sums[-1]), 1.0)
         self.position = np.arange(self.size)
-        self.table = FeatureTable(self.size)
+        self.table = FeatureTable(self.size, ROOM)
         self._text()
         self._place()
-        self._ancestors()
+        self._above()
         self._main_chain()
         self._same_markup()
         self._title(title)
         self._neighbours()
-        self._windows()
         self._page()
-
-    def within(self, sums: Array, containers: Array) -> Array:
-        """Difference of running sums over the blocks of each container."""
-        difference: Array = sums[self.last[containers]] - sums[self.first[containers]]
-        return difference
-
-    def upwards(self, combine: np.ufunc, values: Array) -> Array:
-        """`combine` over each container and all around it; the first container's value must be
-        neutral. Pointers double at each step, so depth d takes log2(d) steps.
-        """
-        above, result = self.parent, values.copy()
-        while above.any():
-            result = combine(result, result[above])
-            above = above[above]
-        return result
 
     def _text(self) -> None:
         add, counts = self.table.add, self.counts
-        chars, tokens = counts.chars, np.maximum(counts.tokens, 1)
-        add("tokens", np.log1p(counts.tokens))
+        tokens, chars = counts.tokens, counts.chars
+        self.log_tokens = np.log1p(tokens)
+        add("tokens", self.log_tokens)
         add("chars", np.log1p(chars))
         add("link", self.link)
-        add("bold", self.bold)
-        add("links", np.log1p([block.links for block in self.layout.blocks]))
+        add("links", np.log1p(self.layout.blocks.links))
         add("digits", counts.digits / chars)
         add("upper", counts.upper / chars)
         add("stops", np.log1p(counts.stops))
-        add("commas", np.log1p(counts.commas))
-        add("stops_per_token", counts.stops / tokens)
         add("other", counts.other / chars)
         add("marks", counts.marks / chars)
-        add("wide", counts.wide / np.maximum(counts.letters, 1))
-        add("token_length", counts.letters / tokens)
-        add("ends_in_stop", (counts.last & _STOP) != 0)
+        add("token_length", counts.letters / np.maximum(tokens, 1))
+        add("ends_in_stop", counts.ends_in_stop)
 
     def _place(self) -> None:
-        add, position, size = self.table.add, self.position, self.size
-        own, above = self.container, self.parent[self.container]
-        add("tag", self.tag[own])
-        add("parent_tag", self.tag[above])
-        add("grandparent_tag", self.tag[self.parent[above]])
-        add("depth", self.depth[own])
-        add("hidden", self.hidden)
-        bits = np.array([ANCESTOR_BIT.get(c.tag, 0) for c in self.layout.containers])
-        self.ancestors = self.upwards(np.bitwise_or, bits)
-        self.ancestry = self.ancestors[own]
-        flags = (self.ancestry & _ANCESTOR_BITS[:, None]) != 0
-        self.table.add_all([f"in_{tag}" for tag in _ANCESTORS], flags)
-        add("prose_before", self.prose_sums[:-1] / self.prose_total)
-        add("blocks_before", np.log1p(position))
-        headline = np.flatnonzero(self.tag[own] == _TAGS["h1"])
-        distance = position - headline[0] if len(headline) else np.full(size, -99)
-        add("after_h1", np.clip(distance, -99, 200))
-        add("after_h1_share", distance / size if len(headline) else -2.0)
+        self.own_tag = self.tag[self.container]
+        rows, of_containers = self.table.more(_PLACE_NAMES), (self.tag, self.depth, self.ancestors)
+        _fill_place(rows, self.levels, *of_containers, self.hidden, self.prose_sums)
 
-    def _ancestors(self) -> None:
-        everything = np.arange(len(self.parent))
-        tokens = self.within(self.token_sums, everything)
-        prose = self.within(self.prose_sums, everything)
-        blocks = np.maximum(self.last - self.first, 1)
-        some = np.maximum(tokens, 1)
-        punctuation = running(self.counts.stops + self.counts.commas)
-        shown = running(
-            np.bincount([i.container for i in self.layout.images], minlength=len(self.parent))
-        )
-        columns = {
-            "tokens": np.log1p(tokens),
-            "link": self.within(self.link_sums, everything) / some,
-            "prose": prose / self.prose_total,
-            "tokens_per_block": tokens / blocks,
-            "blocks": np.log1p(blocks),
-            "prose_share": prose / some,
-            "punctuation": self.within(punctuation, everything) / some,
-            "images": np.log1p(shown[self.end] - shown[everything]),
-        }
-        values = np.array(list(columns.values()), np.float32)
-        level = self.container
-        for number in range(_LEVELS):
-            self.table.add_all([f"above{number}_{name}" for name in columns], values[:, level])
-            level = self.parent[level]
+    def _above(self) -> None:
+        """Sums over the containers around each block, and what they come to together."""
+        shown = [image.container for image in self.layout.images]
+        images = running(np.bincount(shown, minlength=len(self.parent)))
+        rows, ranges = self.table.more(_ABOVE_NAMES), (self.first, self.last, self.end)
+        _fill_above(rows, self.levels, self.sums, images, *ranges, self.prose_total)
 
     def _main_chain(self) -> None:
         """Where the block is relative to the deepest containers with most of the page's prose."""
-        add, position, size = self.table.add, self.position, self.size
-        prose = self.within(self.prose_sums, np.arange(len(self.parent)))
-        for share in _CHAIN_SHARES:
-            rich = np.flatnonzero(prose >= share * self.prose_sums[-1])
-            core = int(rich[np.lexsort((prose[rich], self.depth[rich]))[-1]])
-            common = np.zeros(len(self.parent), np.int64)
-            for link in self._chain(core):
-                common[link : self.end[link]] = self.depth[link]
-            common_depth = common[self.container]
-            name = f"core{int(share * 100)}"
-            add(f"{name}_up", self.depth[core] - common_depth)
-            add(f"{name}_down", self.depth[self.container] - common_depth)
-            add(f"{name}_before", (self.first[core] - position) / size)
-            add(f"{name}_after", (position - self.last[core]) / size)
-
-    def _chain(self, container: int) -> list[int]:
-        """The container and those around it, outermost first."""
-        chain = [container]
-        while chain[-1]:
-            chain.append(int(self.parent[chain[-1]]))
-        return chain[::-1]
+        rows, shares = self.table.more(_CHAIN_NAMES), np.array(_CHAIN_SHARES)
+        ranges = (self.first, self.last, self.depth)
+        _fill_chain(rows, shares, self.container, self.parent, *ranges, self.prose_sums)
 
     def _same_markup(self) -> None:
         """Blocks whose element and its parent look alike: a template's repeated parts."""
         add, tokens = self.table.add, self.counts.tokens
-        keys = self.key_number
-        self.same_key = np.unique(keys[self.container], return_inverse=True)[1]
-        pairs = keys[self.container] * len(self.key_names) + keys[self.parent[self.container]]
-        self.markup = np.unique(pairs, return_inverse=True)[1]
-        count = np.bincount(self.markup)
-        total = np.bincount(self.markup, tokens)
-        add("alike", np.log1p(count)[self.markup])
-        add("alike_mean_tokens", np.log1p(total / count)[self.markup])
-        linked = np.bincount(self.markup, tokens * self.link)
-        add("alike_link", (linked / np.maximum(total, 1))[self.markup])
-        add("alike_tokens", (total / self.tokens_total)[self.markup])
-        prose = np.bincount(self.markup, self.prose)
-        add("alike_prose", (prose / self.prose_total)[self.markup])
-        copies = Counter(self.texts)
-        if len(copies) == self.size:
+        self.own_key, above = self.key[self.levels[:2]]
+        self.markup = numbered(self.own_key * len(self.layout.containers.keys) + above)
+        rows = self.table.more(_ALIKE_NAMES)
+        _fill_alike(rows, self.markup, tokens, self.link, self.prose, self.sums[:2, -1])
+        if len(set(self.texts)) == self.size:
             add("copies_before", 0)
             add("copies", 1)
             return
-        seen: Counter[str] = Counter()
+        copies: Counter[str] = Counter()
         earlier = []
         for text in self.texts:
-            earlier.append(seen[text])
-            seen[text] += 1
+            earlier.append(copies[text])
+            copies[text] += 1
         add("copies_before", earlier)
         add("copies", [copies[text] for text in self.texts])
 
     def _title(self, title: str) -> None:
+        """Likeness of each block's words to those of the title (Jaccard), and the best's place."""
         wanted = set(_TEXT_WORD.findall(title.lower()))
         likeness = np.zeros(self.size)
         if wanted:
-            tokens = self.counts.tokens
-            size = float(count_characters([title.strip() or " "]).tokens[0])
-            sized = (tokens >= 2) & (tokens >= 0.4 * size) & (tokens <= 2.5 * size)
+            tokens, size = self.counts.tokens, self.title_tokens
+            sized = (tokens >= max(2.0, 0.5 * size)) & (tokens <= 2 * size)
             for index in np.flatnonzero(sized).tolist():
                 text = self.texts[index].lower()
                 if not wanted.isdisjoint(text.split()):
@@ -386,59 +345,202 @@ class BlockFeatures:
         best = int(np.argmax(likeness))
         self.table.add("title", likeness)
         found = likeness[best] > 0.4
-        self.table.add("after_title", np.clip(self.position - best, -50, 300) if found else -99)
+        self.table.add("after_title", np.minimum(self.position - best, 300) if found else -99)
 
     def _neighbours(self) -> None:
-        columns = {
-            "tokens": np.log1p(self.counts.tokens),
-            "link": self.link,
-            "tag": self.tag[self.container],
-        }
-        for step in (-2, -1, 1, 2):
-            for name, values in columns.items():
-                self.table.add(f"next{step:+d}_{name}", shifted(values, step, -1))
-
-    def _windows(self) -> None:
-        for reach in (4, 25):
-            low = np.maximum(self.position - reach, 0)
-            high = np.minimum(self.position + reach + 1, self.size)
-            tokens = self.token_sums[high] - self.token_sums[low]
-            some = np.maximum(tokens, 1)
-            add, name = self.table.add, f"within{reach}"
-            add(f"{name}_tokens", np.log1p(tokens / (high - low)))
-            add(f"{name}_link", (self.link_sums[high] - self.link_sums[low]) / some)
-            add(f"{name}_prose", (self.prose_sums[high] - self.prose_sums[low]) / some)
+        rows = self.table.more(_NEAR_NAMES)
+        _fill_near(rows, self.log_tokens, self.own_tag, self.token_sums, self.link_sums)
 
     def _page(self) -> None:
-        add, tokens = self.table.add, self.counts.tokens
-        tags = [container.tag for container in self.layout.containers]
-        add("page_tokens", np.log1p(self.token_sums[-1]))
-        add("page_blocks", np.log1p(self.size))
-        add("page_link", self.link_sums[-1] / self.tokens_total)
-        add("page_prose", np.log1p(self.prose_sums[-1]))
-        add("page_prose_share", self.prose_sums[-1] / self.tokens_total)
-        add("page_wide", self.counts.wide.sum() / max(self.counts.letters.sum(), 1))
-        paragraphs = self.tag[self.container] == _TAGS["p"]
-        add("page_paragraphs", tokens[paragraphs].sum() / self.tokens_total)
-        add("page_articles", min(tags.count("article"), 20))
-        add("page_mains", tags.count("main"))
-        add("page_tables", np.log1p(tags.count("table")))
-        add("page_headlines", tags.count("h1"))
-        add("page_images", np.log1p(len(self.layout.images)))
-        add("page_longest", np.log1p(tokens.max()))
-        listed = (self.ancestry & ANCESTOR_BIT["li"]) != 0
-        add("page_listed", tokens[listed].sum() / self.tokens_total)
+        tokens, total, prose = self.counts.tokens, self.tokens_total, float(self.prose_sums[-1])
+        elements = np.bincount(self.tag, minlength=len(_TAGS)).tolist()
+        listed = (self.ancestors[self.container] & ANCESTOR_BIT["li"]) != 0
+        values = {
+            "page_tokens": math.log1p(self.token_sums[-1]),
+            "page_blocks": math.log1p(self.size),
+            "page_link": self.link_sums[-1] / total,
+            "page_prose": math.log1p(prose),
+            "page_prose_share": prose / total,
+            "page_token_length": self.counts.letters.sum() / total,
+            "page_paragraphs": tokens @ (self.own_tag == _TAGS["p"]) / total,
+            "page_articles": min(elements[_TAGS["article"]], 20),
+            "page_mains": elements[_TAGS["main"]],
+            "page_tables": math.log1p(elements[_TAGS["table"]]),
+            "page_headlines": elements[_TAGS["h1"]],
+            "page_images": math.log1p(len(self.layout.images)),
+            "page_longest": math.log1p(tokens.max()),
+            "page_listed": tokens @ listed / total,
+        }
+        self.table.add_all(list(values), np.array(list(values.values()))[:, None])
 
 
-def shifted(values: Array, step: int, outside: float) -> Array:
-    """The value of the block `step` further on (back, when negative); `outside` past the ends."""
-    moved = np.full(len(values), outside, np.float64)
-    if abs(step) < len(values):
-        if step < 0:
-            moved[-step:] = values[:step]
-        else:
-            moved[:-step] = values[step:]
-    return moved
+@compiled
+def numbered(things: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A number for each thing, the same for equal ones, counted from 0 in their order; (N,)."""
+    order = np.argsort(things)
+    numbers = np.zeros(len(things), np.int64)
+    for at in range(1, len(order)):
+        step = things[order[at]] != things[order[at - 1]]
+        numbers[order[at]] = numbers[order[at - 1]] + step
+    return numbers
+
+
+@compiled
+def _all_around(
+    bits: npt.NDArray[np.int64], parent: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The bits of each container and of all around it, and how many are around it; each (C,)."""
+    around, depth = bits.copy(), np.zeros(len(bits), np.int64)
+    for container in range(1, len(bits)):
+        around[container] |= around[parent[container]]
+        depth[container] = depth[parent[container]] + 1
+    return around, depth
+
+
+@compiled
+def _fill_place(
+    rows: Floats,
+    levels: Array,
+    tag: Array,
+    depth: Array,
+    ancestors: Array,
+    hidden: Array,
+    prose_sums: Array,
+) -> None:
+    size = levels.shape[1]
+    headline = -1
+    for block in range(size):
+        own = levels[0, block]
+        for level in range(3):
+            rows[level, block] = tag[levels[level, block]]
+        rows[3, block] = depth[own]
+        rows[4, block] = hidden[block]
+        rows[5, block] = prose_sums[block] / max(prose_sums[-1], 1.0)
+        rows[6, block] = np.log1p(block)
+        for flag in range(len(rows) - 9):
+            rows[9 + flag, block] = (ancestors[own] >> flag) & 1
+        if headline < 0 and tag[own] == _HEADLINE:
+            headline = block
+    for block in range(size):
+        rows[7, block] = min(block - headline, 200) if headline >= 0 else -99
+        rows[8, block] = (block - headline) / size if headline >= 0 else -2
+
+
+@compiled
+def _fill_near(
+    rows: Floats, log_tokens: Array, tag: Array, token_sums: Array, link_sums: Array
+) -> None:
+    size = len(tag)
+    for block in range(size):
+        before, after = block > 0, block + 1 < size
+        rows[0, block] = log_tokens[block - 1] if before else -1
+        rows[1, block] = tag[block - 1] if before else -1
+        rows[2, block] = log_tokens[block + 1] if after else -1
+        rows[3, block] = tag[block + 1] if after else -1
+        for window in range(2):
+            reach = (4, 25)[window]
+            low, high = max(block - reach, 0), min(block + reach + 1, size)
+            tokens, link = token_sums[high] - token_sums[low], link_sums[high] - link_sums[low]
+            rows[4 + 2 * window, block] = np.log1p(tokens / (high - low))
+            rows[5 + 2 * window, block] = link / max(tokens, 1.0)
+
+
+@compiled
+def _fill_above(
+    rows: Floats,
+    levels: Array,
+    sums: Array,
+    images: Array,
+    first: Array,
+    last: Array,
+    end: Array,
+    prose_total: float,
+) -> None:
+    size = levels.shape[1]
+    values = np.empty((len(rows) // len(levels), len(first)), np.float32)
+    for container in range(len(first)):
+        low, high = first[container], last[container]
+        tokens, prose, link, punctuation = sums[:, high] - sums[:, low]
+        blocks, some = max(high - low, 1), max(tokens, 1.0)
+        values[0, container] = np.log1p(tokens)
+        values[1, container] = link / some
+        values[2, container] = prose / prose_total
+        values[3, container] = tokens / blocks
+        values[4, container] = np.log1p(blocks)
+        values[5, container] = prose / some
+        values[6, container] = punctuation / some
+        values[7, container] = np.log1p(images[end[container]] - images[container])
+    for measure in range(len(values)):
+        for level in range(len(levels)):
+            row = rows[measure * len(levels) + level]
+            for block in range(size):
+                row[block] = values[measure, levels[level, block]]
+
+
+@compiled
+def _fill_chain(
+    rows: Floats,
+    shares: Array,
+    own: Array,
+    parent: Array,
+    first: Array,
+    last: Array,
+    depth: Array,
+    prose_sums: Array,
+) -> None:
+    containers, size = len(parent), len(own)
+    common = np.zeros(containers, np.int64)
+    for number in range(len(shares)):
+        core, most = 0, 0.0
+        for container in range(containers):
+            prose = prose_sums[last[container]] - prose_sums[first[container]]
+            deeper = (depth[container], prose) >= (depth[core], most)
+            if prose >= shares[number] * prose_sums[-1] and deeper:
+                core, most = container, prose
+        common[:] = -1
+        above = core
+        while above:
+            common[above] = depth[above]
+            above = parent[above]
+        common[0] = 0
+        for container in range(1, containers):
+            if common[container] < 0:
+                common[container] = common[parent[container]]
+        for block in range(size):
+            shared = common[own[block]]
+            rows[4 * number, block] = depth[core] - shared
+            rows[4 * number + 1, block] = depth[own[block]] - shared
+            rows[4 * number + 2, block] = (first[core] - block) / size
+            rows[4 * number + 3, block] = (block - last[core]) / size
+
+
+@compiled
+def _fill_alike(
+    rows: Floats, group: Array, tokens: Array, link: Array, prose: Array, totals: Array
+) -> None:
+    sums = np.zeros((4, group.max() + 1))
+    for block in range(len(group)):
+        number = group[block]
+        sums[0, number] += 1
+        sums[1, number] += tokens[block]
+        sums[2, number] += tokens[block] * link[block]
+        sums[3, number] += prose[block]
+    for block in range(len(group)):
+        count, total, linked, read = sums[:, group[block]]
+        rows[0, block] = np.log1p(count)
+        rows[1, block] = np.log1p(total / count)
+        rows[2, block] = linked / max(total, 1.0)
+        rows[3, block] = total / max(totals[0], 1.0)
+        rows[4, block] = read / max(totals[1], 1.0)
+
+
+def levels_of(containers: Array, parent: Array) -> Array:
+    """The containers, the ones around them, and so on; (6, N)."""
+    levels = np.empty((_LEVELS, len(containers)), np.int64)
+    levels[0] = containers
+    for level in range(1, _LEVELS):
+        levels[level] = parent[levels[level - 1]]
+    return levels
 
 
 @dataclass(frozen=True)
@@ -466,24 +568,36 @@ class Lexicon:
 
     def __init__(self, words: dict[str, float]) -> None:
         self.words = words
-        self._names: dict[str, tuple[float, float, float]] = {}
+        # Names seen before, with the sum, least and greatest score of their words.
+        self._names: dict[str, tuple[float, float, float] | tuple[()]] = {}
 
-    def score(self, names: str) -> tuple[float, float, float]:
-        """Sum, least and greatest score of the words in an element's names; 0 without words."""
-        total = low = high = 0.0
-        for name in names.split():
-            found = self._names.get(name)
-            if found is None:
-                found = self._learn(name)
-            total += found[0]
-            low, high = min(low, found[1]), max(high, found[2])
-        return total, low, high
+    def scores(self, keys: Sequence[str]) -> Array:
+        """Sum, least and greatest score of the words in each key, the tag aside; (3, K)."""
+        totals, lows, highs = [], [], []
+        known = self._names
+        for key in keys:
+            total = low = high = 0.0
+            for name in key.split()[1:]:
+                scores = known.get(name)
+                if scores is None:
+                    scores = self._learn(name)
+                if scores:
+                    own, least, most = scores
+                    total += own
+                    if least < low:
+                        low = least
+                    if most > high:
+                        high = most
+            totals.append(total)
+            lows.append(low)
+            highs.append(high)
+        return np.array((totals, lows, highs))
 
-    def _learn(self, name: str) -> tuple[float, float, float]:
+    def _learn(self, name: str) -> tuple[float, float, float] | tuple[()]:
         if len(self._names) >= _MOST_NAMES:
             self._names.clear()
         scores = [self.words[word] for word in key_words(name) if word in self.words]
-        found = (sum(scores), min(scores, default=0.0), max(scores, default=0.0))
+        found = (sum(scores), min(scores), max(scores)) if scores else ()
         self._names[name] = found
         return found
 
@@ -493,82 +607,122 @@ _MOST_NAMES = 100_000
 
 def key_scores(page: BlockFeatures, lexicon: Lexicon) -> KeyScores:
     """How the words of the page's markup went with main content on other sites."""
-    known = [lexicon.score(names) for names in page.key_names]
-    own, low, high = np.array(known)[page.key_number].T
     return KeyScores(
-        own,
-        page.upwards(np.minimum, np.minimum(low, 0)),
-        page.upwards(np.maximum, np.maximum(high, 0)),
-        page.upwards(np.add, own),
+        *_scores_around(lexicon.scores(page.layout.containers.keys), page.key, page.parent)
     )
 
 
-def lexicon_features(page: BlockFeatures, keys: KeyScores) -> FeatureTable:
+@compiled
+def _scores_around(scores: Array, key: Array, parent: Array) -> tuple[Array, Array, Array, Array]:
+    own = np.empty(len(key))
+    least, most, total = np.zeros(len(key)), np.zeros(len(key)), np.zeros(len(key))
+    for container in range(len(key)):
+        above = parent[container]
+        score, low, high = scores[:, key[container]]
+        own[container] = score
+        least[container] = min(least[above], low)
+        most[container] = max(most[above], high)
+        total[container] = (total[above] if container else 0.0) + score
+    return own, least, most, total
+
+
+def add_lexicon_features(table: FeatureTable, page: BlockFeatures, keys: KeyScores) -> None:
     """How the words of the markup around each block went with main content on other sites."""
-    table = FeatureTable(page.size)
-    here = page.container
-    table.add("keys_own", keys.own[here])
-    table.add("keys_parent", keys.own[page.parent[here]])
-    table.add("keys_all", keys.total[here])
-    table.add("keys_least", keys.least[here])
-    table.add("keys_most", keys.most[here])
-    near, level = np.zeros(page.size), here
-    for _ in range(4):
-        near, level = near + keys.own[level], page.parent[level]
-    table.add("keys_near", near)
-    return table
+    add, here = table.add, page.container
+    around = keys.own[page.levels[:4]]
+    add("keys_own", around[0])
+    add("keys_parent", around[1])
+    add("keys_all", keys.total[here])
+    add("keys_least", keys.least[here])
+    add("keys_most", keys.most[here])
+    add("keys_near", around.sum(axis=0))
 
 
-def context_features(page: BlockFeatures, probability: Floats) -> FeatureTable:
+_CONTEXT_NAMES = [
+    *("first", "first-1", "first+1"),
+    *(f"first_above{level}" for level in range(_LEVELS)),
+    *(f"first_above{level}_share" for level in range(_LEVELS)),
+    *("first_alike", "first_alike_best", "first_alike_share"),
+    *("first_same_key", "first_same_key_best", "first_same_key_share"),
+    *("page_expected", "page_expected_share", "page_best", "expected_before"),
+    *("page_score", "page_cut", "above_cut", "page_kept", "after_first_kept", "after_last_kept"),
+]
+
+
+def add_context_features(table: FeatureTable, page: BlockFeatures, probability: Floats) -> None:
     """What a first estimate says of the blocks around each block; `probability` is (N,).
 
     The second of two stacked classifiers reads these (stacked generalisation, Wolpert 1992,
     Neural Networks 5): a block is judged with knowledge of how its neighbours were.
     """
-    table = FeatureTable(page.size)
-    add, position, size = table.add, page.position, page.size
-    weight = page.weight
-    mass = weight * probability
-    weights, masses = running(weight), running(mass)
-    expected = max(masses[-1], 1e-6)
-    add("first", probability)
-    for step in (-2, -1, 1, 2):
-        add(f"first{step:+d}", shifted(probability, step, 0))
-    low, high = np.maximum(position - 3, 0), np.minimum(position + 4, size)
-    add("first_within3", (masses[high] - masses[low]) / (weights[high] - weights[low]))
-    level = page.container
-    for number in range(_LEVELS):
-        inside = page.within(masses, level)
-        add(f"first_above{number}", inside / np.maximum(page.within(weights, level), 0.5))
-        add(f"first_above{number}_share", inside / expected)
-        level = page.parent[level]
-    for name, group in (("alike", page.markup), ("same_key", page.same_key)):
-        inside = np.bincount(group, mass)
-        best = np.zeros(len(inside))
-        np.maximum.at(best, group, probability)
-        add(f"first_{name}", (inside / np.bincount(group, weight))[group])
-        add(f"first_{name}_best", best[group])
-        add(f"first_{name}_share", (inside / expected)[group])
-    add("page_expected", np.log1p(masses[-1]))
-    add("page_expected_share", masses[-1] / weights[-1])
-    add("page_best", probability.max())
-    add("expected_before", masses[:-1] / expected)
+    rows, weight = table.more(_CONTEXT_NAMES), page.weight
+    masses, weights = running(weight * probability), running(weight)
+    expected = max(float(masses[-1]), 1e-6)
+    _fill_neighbours(rows[:3], probability)
+    _fill_shares(rows[3:], page.levels, page.first, page.last, weights, masses)
+    at = 3 + 2 * _LEVELS
+    for group in (page.markup, page.own_key):
+        _fill_groups(rows[at:], group, probability, weight, expected)
+        at += 3
     cut, score = best_cut(probability, weight)
-    kept = np.flatnonzero(probability >= cut)
-    order = np.argsort(-probability, kind="stable")
-    rank = np.empty(size)
-    rank[order] = np.cumsum(weight[order]) / weights[-1]
-    add("page_score", score)
-    add("page_cut", cut)
-    add("above_cut", probability - cut)
-    add("rank", rank)
-    add("page_kept", weight[kept].sum() / weights[-1])
-    add("after_first_kept", np.clip(position - kept[0], -100, 100))
-    add("after_last_kept", np.clip(position - kept[-1], -100, 100))
-    add("kept_before", np.log1p(running(np.where(probability >= cut, weight, 0.0))[:-1]))
-    return table
+    above = probability >= cut
+    kept = np.flatnonzero(above)
+    rows[at] = math.log1p(masses[-1])
+    rows[at + 1] = masses[-1] / weights[-1]
+    rows[at + 2] = probability.max()
+    rows[at + 3] = masses[:-1] / expected
+    rows[at + 4] = score
+    rows[at + 5] = cut
+    rows[at + 6] = probability - cut
+    rows[at + 7] = weight @ above / weights[-1]
+    rows[at + 8] = page.position - kept[0]
+    rows[at + 9] = page.position - kept[-1]
 
 
+@compiled
+def _fill_neighbours(rows: Floats, probability: Floats) -> None:
+    size = len(probability)
+    for block in range(size):
+        rows[0, block] = probability[block]
+        rows[1, block] = probability[block - 1] if block else 0.0
+        rows[2, block] = probability[block + 1] if block + 1 < size else 0.0
+
+
+@compiled
+def _fill_shares(
+    rows: Floats, levels: Array, first: Array, last: Array, weights: Array, masses: Array
+) -> None:
+    """Mean of the estimates in each container around, and its share of what the page expects."""
+    expected = max(masses[-1], 1e-6)
+    for level in range(len(levels)):
+        for block in range(levels.shape[1]):
+            container = levels[level, block]
+            low, high = first[container], last[container]
+            mass, weight = masses[high] - masses[low], weights[high] - weights[low]
+            rows[level, block] = mass / max(weight, 0.5)
+            rows[len(levels) + level, block] = mass / expected
+
+
+@compiled
+def _fill_groups(
+    rows: Floats, group: Array, probability: Floats, weight: Array, expected: float
+) -> None:
+    """Mean, greatest and total estimate among the blocks of each block's group."""
+    groups = group.max() + 1
+    weights, masses, best = np.zeros(groups), np.zeros(groups), np.zeros(groups)
+    for block in range(len(group)):
+        number = group[block]
+        weights[number] += weight[block]
+        masses[number] += weight[block] * probability[block]
+        best[number] = max(best[number], probability[block])
+    for block in range(len(group)):
+        number = group[block]
+        rows[0, block] = masses[number] / weights[number]
+        rows[1, block] = best[number]
+        rows[2, block] = masses[number] / expected
+
+
+@compiled
 def best_cut(probability: Array, weight: Array) -> tuple[float, float]:
     """The probability from which blocks are kept so that expected F1 is highest, and that F1.
 
@@ -577,9 +731,16 @@ def best_cut(probability: Array, weight: Array) -> tuple[float, float]:
     (Lipton, Elkan & Naryanaswamy 2014, ECML-PKDD), so one sort finds it. On a page where little is
     certain this keeps more than a fixed threshold would.
     """
-    order = np.argsort(-probability, kind="stable")
-    kept = np.cumsum(weight[order])
-    hit = np.cumsum((weight * probability)[order])
-    score = 2 * hit / (kept + hit[-1] + 1e-9)
-    best = int(np.argmax(score))
-    return float(probability[order[best]]), float(score[best])
+    order = np.argsort(-probability, kind="mergesort")
+    expected = 0.0
+    for block in range(len(weight)):
+        expected += weight[block] * probability[block]
+    kept, hit, best, score = 0.0, 0.0, 0, -1.0
+    for place in range(len(order)):
+        block = order[place]
+        kept += weight[block]
+        hit += weight[block] * probability[block]
+        reached = 2 * hit / (kept + expected + 1e-9)
+        if reached > score:
+            best, score = block, reached
+    return float(probability[best]), score

@@ -21,10 +21,10 @@ from operators.block_features import (
     Floats,
     KeyScores,
     Lexicon,
+    add_context_features,
+    add_lexicon_features,
     best_cut,
-    context_features,
     key_scores,
-    lexicon_features,
 )
 from operators.page_images import PageImage, image_features
 from operators.trees import ObliviousTrees
@@ -32,7 +32,7 @@ from operators.trees import ObliviousTrees
 Favor = Literal["precision", "balance", "recall"]
 # Odds by which a block must be likelier, or may be less likely, than where expected F1 peaks.
 _ODDS = {"precision": 2.0, "balance": 1.0, "recall": 0.5}
-IMAGE_CUT = 0.4
+IMAGE_CUT = 0.35
 MODEL = Path(__file__).parent / "models" / "extraction.npz"
 
 
@@ -65,10 +65,11 @@ class ContentModel:
     def judge(self, page: BlockFeatures, favor: Favor = "balance") -> Judgement:
         """Judge the blocks of a page, at least one."""
         keys = key_scores(page, self.lexicon)
-        rows = np.hstack([page.table.matrix(), lexicon_features(page, keys).matrix()])
-        first = self.first.probabilities(rows)
-        context = context_features(page, first).matrix()
-        probability = self.second.probabilities(np.hstack([rows, context]))
+        table = page.table.branch()
+        add_lexicon_features(table, page, keys)
+        first = self.first.probabilities(table.filled())
+        add_context_features(table, page, first)
+        probability = self.second.probabilities(table.filled())
         cut, _ = best_cut(probability, page.weight)
         kept = probability >= _shifted(cut, _ODDS[favor])
         return Judgement(probability, cut, kept, keys)
@@ -79,8 +80,8 @@ class ContentModel:
         """The probability of each image to belong to the main content; (M,)."""
         if not images:
             return np.zeros(0, np.float32)
-        rows = image_features(page, judgement.probability, judgement.cut, judgement.keys, images)
-        return self.images.probabilities(rows.matrix())
+        table = image_features(page, judgement.probability, judgement.cut, judgement.keys, images)
+        return self.images.probabilities(table.filled())
 
 
 def _shifted(cut: float, odds: float) -> float:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 import time
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import urljoin
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
 from operators.formulas import (
     FORMULA_CLASSES,
@@ -34,24 +36,25 @@ INLINE = frozenset(
     " ruby s samp small strike strong sub sup time tt u var wbr output meter progress"
     " blink basefont rtc".split()
 )
-# What no visitor reads as part of the page; navigation and page footers are read, but hold next to
-# no main content: on pages with gold text, 26 % of all blocks and 0.1 % of the content.
+# What no visitor reads as part of the page.
 SKIPPED = frozenset(
     "style template svg iframe object embed applet select datalist textarea input canvas map area"
     " head title meta link base param track noframes rp rt audio video frame frameset -comment"
     " !doctype".split()
 )
-FURNITURE = frozenset(("nav", "footer"))
-# How the walk takes an element; from _CELL on it is a container.
-_TEXT, _INLINE, _SPAN, _LINK, _BOLD, _IMAGE, _BREAK, _SKIP, _FURNITURE, _OTHER, _CELL, _BLOCK = (
-    range(12)
+# What visitors read, but holds next to no main content: on pages with gold text a third of all
+# blocks, 0.2 % of the content. So does the header of a page, unless its headline stands there.
+FURNITURE = frozenset(("nav", "footer", "dialog"))
+FURNITURE_ROLES = frozenset(
+    "navigation contentinfo search complementary menu menubar dialog".split()
 )
+# How the walk takes an element; from _CELL on it is a container.
+_TEXT, _INLINE, _SPAN, _LINK, _IMAGE, _BREAK, _SKIP, _FURNITURE, _OTHER, _CELL, _BLOCK = range(11)
 _KIND: dict[str | None, int] = {
     **dict.fromkeys(INLINE, _INLINE),
     **dict.fromkeys(SKIPPED, _SKIP),
     **dict.fromkeys(FURNITURE, _FURNITURE),
     **dict.fromkeys(("span", "code"), _SPAN),
-    **dict.fromkeys(("b", "strong"), _BOLD),
     **dict.fromkeys(("td", "th"), _CELL),
     **dict.fromkeys(FORMULA_TAGS | {"script", "source", "picture"}, _OTHER),
     "-text": _TEXT,
@@ -60,6 +63,10 @@ _KIND: dict[str | None, int] = {
     "br": _BREAK,
     None: _SKIP,
 }
+_KIND_WHOLE = _KIND | dict.fromkeys(FURNITURE, _BLOCK)
+
+
+_MAIN = frozenset(("article", "main"))
 _CHECK_EVERY = 4096
 # How much is noted of classes around code, so that a block of it cannot cost more than a page.
 _MAX_CODE, _MAX_NAMES = 8, 500
@@ -88,48 +95,70 @@ class Limits:
             raise PageTooComplex(f"the page took more than {self.seconds:g} CPU seconds")
 
 
+def numbers(first: Iterable[int] = ()) -> array[int]:
+    """A column of 64-bit integers, which numpy reads without copying it."""
+    return array("q", first)
+
+
 @dataclass(slots=True)
-class Container:
-    """An element that parts blocks.
+class Containers:
+    """The elements that part blocks, in document order, as columns.
 
     Attributes:
         parent: number of the container around it; -1 for the first.
-        key: tag, classes, id and role, as in `div.post wide#p12[main]`.
+        key: what it looks like, as a position in `keys`.
         first, last: its blocks, `last` exclusive.
         end: the container after its last descendant.
+        keys: tag, classes, id and role, as in `div post wide p12 [main]`, each once.
+        tags: the tag of each key.
+        hidden: those whose own attributes hide them, and all that is in them.
     """
 
-    parent: int
-    depth: int
-    tag: str
-    key: str
-    first: int
-    last: int = 0
-    end: int = 0
-    hidden: bool = False
+    parent: array[int]
+    key: array[int]
+    first: array[int]
+    last: array[int]
+    end: array[int]
+    keys: list[str]
+    tags: list[str]
+    hidden: set[int] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.parent)
+
+    def key_of(self, number: int) -> str:
+        """What one container looks like."""
+        return self.keys[self.key[number]]
+
+    def tag_of(self, number: int) -> str:
+        """Name of one container's element."""
+        return self.tags[self.key[number]]
 
 
 @dataclass(slots=True)
-class Block:
-    """A run of inline content.
+class Blocks:
+    """The runs of inline content, in document order, as columns.
 
     Attributes:
-        text: white space collapsed, except in `<pre>`; LaTeX of a formula.
+        text: white space collapsed, except in `<pre>`; LaTeX of a formula. Never empty.
+        container: number of the container directly around it.
         dom_index: number in document order of the first piece of text.
-        link_chars, bold_chars: raw characters inside links and bold type.
+        link_chars: raw characters inside links.
         links: links that start in the block.
-        formula: a formula set apart from the text.
-        code: class names that may tell the language of the code in a `<pre>`.
+        formulas: the blocks that are formulas set apart from the text.
+        code: class names that may tell the language of a block in a `<pre>`, by block.
     """
 
-    text: str
-    container: int
-    dom_index: int
-    link_chars: int = 0
-    bold_chars: int = 0
-    links: int = 0
-    formula: bool = False
-    code: str | None = None
+    text: list[str] = field(default_factory=list)
+    container: array[int] = field(default_factory=numbers)
+    dom_index: array[int] = field(default_factory=numbers)
+    link_chars: array[int] = field(default_factory=numbers)
+    links: array[int] = field(default_factory=numbers)
+    formulas: set[int] = field(default_factory=set)
+    code: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.text)
 
 
 @dataclass(slots=True)
@@ -143,6 +172,7 @@ class Image:
         sources: attributes of the `<source>`s beside it in a `<picture>`.
         fallback: stands in a `<noscript>`.
         formula: shows a formula that is in the text as LaTeX.
+        around: what its container looks like: tag, classes, id and role.
     """
 
     attributes: Attributes
@@ -155,14 +185,15 @@ class Image:
     fallback: bool = False
     inside: bool = False
     formula: bool = False
+    around: str = ""
 
 
 @dataclass(slots=True)
 class Layout:
     """What a page shows, in document order; `furniture` are subtrees that were passed over."""
 
-    blocks: list[Block]
-    containers: list[Container]
+    blocks: Blocks
+    containers: Containers
     images: list[Image]
     nodes: int
     furniture: list[LexborNode] = field(default_factory=list)
@@ -174,18 +205,26 @@ class _Walk:
     def __init__(self, limits: Limits, *, whole: bool) -> None:
         self.limits = limits
         self.whole = whole
-        self.blocks: list[Block] = []
-        self.containers: list[Container] = [Container(-1, 0, "html", "", 0)]
+        self.blocks = Blocks()
+        zero = numbers([0])
+        self.containers = Containers(
+            numbers([-1]), zero, zero[:], zero[:], zero[:], keys=[""], tags=["html"]
+        )
+        self.depth = 0
+        self.tags: dict[int, str | None] = {}
         self.images: list[Image] = []
         self.furniture: list[LexborNode] = []
         self.current = 0
+        # What the containers look like, and which of these ask for more than a container.
+        self.keys: dict[str, int] = {"": 0}
+        self.remarkable: set[int] = set()
         # The run of inline content not yet closed: its texts, and images after so many of them.
         self.pieces: list[str] = []
         self.run_images: list[tuple[Image, int]] = []
-        self.link_chars = self.bold_chars = self.run_links = 0
+        self.link_chars = self.run_links = 0
         self.start = 0
         # What is open around the present node.
-        self.links: list[str] = []
+        self.links: list[LexborNode | str] = []
         self.verbatim = self.pictures = self.fallbacks = 0
         self.sources: list[Attributes] = []
         self.code: list[str] = []
@@ -194,12 +233,15 @@ class _Walk:
         """Visit every node below `root` in document order.
 
         One loop without calls for what is frequent: a page has thousands of nodes, and this is a
-        third of what a page costs.
+        quarter of what a page costs.
         """
         stack: list[tuple[LexborNode, int]] = []
-        pieces, links, blocks, containers = self.pieces, self.links, self.blocks, self.containers
-        kinds = _KIND | dict.fromkeys(FURNITURE, _BLOCK) if self.whole else _KIND
-        bold = index = checkpoint = 0
+        pieces, links = self.pieces, self.links
+        # The parser's numbers for tags are read faster than their names.
+        kinds = _KIND_WHOLE if self.whole else _KIND
+        kind_of: dict[int, int] = {}
+        tags = self.tags
+        index = checkpoint = 0
         node: LexborNode | None = root
         while node is not None:
             index += 1
@@ -207,30 +249,32 @@ class _Walk:
                 self.limits.check(index)
                 checkpoint = min(index + _CHECK_EVERY, self.limits.nodes)
             child = None
-            tag = node.tag
-            kind = kinds.get(tag, _BLOCK)
+            number = node.tag_id
+            kind = kind_of.get(number)
+            if kind is None:
+                tags[number] = tag = node.tag
+                kind = kind_of[number] = kinds.get(tag, _BLOCK)
             if kind == _TEXT:
-                text = node.text_content or ""
-                if pieces:
-                    pieces.append(text)
-                elif not text.isspace():
-                    self.start = index
-                    pieces.append(text)
-                else:
-                    text = ""
-                if links:
-                    self.link_chars += len(text)
-                if bold:
-                    self.bold_chars += len(text)
+                if pieces or not node.is_empty_text_node:
+                    text = node.text_content or ""
+                    if pieces:
+                        pieces.append(text)
+                    elif not text.isspace():
+                        self.start = index
+                        pieces.append(text)
+                    else:
+                        text = ""
+                    if links:
+                        self.link_chars += len(text)
             elif kind >= _CELL:
                 if pieces:
                     self.flush()
                 child = node.first_child
                 if child is not None:
-                    child = child if self.open(node, str(tag), index) else None
+                    child = child if self.open(node, number, index) else None
                 elif kind == _CELL:  # an empty cell keeps its column
-                    self.open(node, str(tag), index)
-                    self.close(tag)
+                    self.open(node, number, index)
+                    self.close()
             elif kind == _IMAGE:
                 self.image(node, index)
             elif kind == _BREAK:
@@ -240,14 +284,12 @@ class _Walk:
                     self.flush()
                 self.furniture.append(node)
             elif kind == _OTHER:
-                child = node.first_child if self.open_other(node, str(tag), index) else None
+                child = node.first_child if self.open_other(node, index) else None
             elif kind != _SKIP:
                 child = node.first_child
                 if child is not None:
                     if kind == _LINK:
                         self.open_link(node)
-                    elif kind == _BOLD:
-                        bold += 1
                     elif kind == _SPAN and self.formula_span(node, index):
                         child = None
             if child is not None:
@@ -260,62 +302,111 @@ class _Walk:
                 if kind >= _CELL:
                     if pieces:
                         self.flush()
-                    self.close(node.tag)
+                    self.close()
                 elif kind == _LINK:
                     links.pop()
-                elif kind == _BOLD:
-                    bold -= 1
                 elif kind == _OTHER:
-                    self.close_other(node.tag)
+                    self.close_other(node)
                 following = node.next
             node = following
         self.flush()
-        containers[0].last, containers[0].end = len(blocks), len(containers)
-        return Layout(blocks, containers, self.images, index, self.furniture)
+        return self.layout(index)
 
-    def open(self, node: LexborNode, tag: str, index: int) -> bool:
-        """A new container; False when it stands for a formula."""
-        parent = self.containers[self.current]
-        if parent.depth >= self.limits.depth:
+    def layout(self, nodes: int) -> Layout:
+        """What was found on so many nodes."""
+        containers = self.containers
+        containers.last[0], containers.end[0] = len(self.blocks), len(containers)
+        return Layout(self.blocks, containers, self.images, nodes, self.furniture)
+
+    def open(self, node: LexborNode, tag_number: int, index: int) -> bool:
+        """A new container; False when it stands for a formula or furniture."""
+        if self.depth >= self.limits.depth:
             raise PageTooComplex(f"elements nested deeper than {self.limits.depth}")
+        containers = self.containers
         attributes = node.attributes
-        container = Container(self.current, parent.depth + 1, tag, tag, len(self.blocks))
-        container.hidden = parent.hidden
+        tag = key = self.tags[tag_number] or ""
+        hides = False
         if attributes:
             names = attributes.get("class")
             if names:
-                if _may_be_formula(names) and self.add_formula(read_formula(node), node, index):
-                    return False
-                container.key = f"{tag}.{names}"
-            if attributes.get("id"):
-                container.key += f"#{attributes['id']}"
-            if attributes.get("role"):
-                container.key += f"[{attributes['role']}]"
-            if not container.hidden and not _HIDING.isdisjoint(attributes):
-                container.hidden = _is_hidden(attributes)
-        if tag == "pre":
-            self.verbatim += 1
-            names = attributes.get("class") or ""
-            self.code = [parent.key.partition(".")[2][:_MAX_NAMES], names[:_MAX_NAMES]]
-        elif tag == "noscript":
-            self.fallbacks += 1
-        self.current = len(self.containers)
-        self.containers.append(container)
+                key = f"{tag} {names}"
+            identity = attributes.get("id")
+            if identity:
+                key = f"{key} {identity}"
+            role = attributes.get("role")
+            if role:
+                key = f"{key} [{role}]"
+            hides = not _HIDING.isdisjoint(attributes) and _is_hidden(attributes)
+        number = self.keys.get(key)
+        if number is None:
+            number = self.keys[key] = len(containers.keys)
+            containers.keys.append(key)
+            containers.tags.append(tag)
+            if _asks_for_more(tag, attributes):
+                self.remarkable.add(number)
+        if number in self.remarkable and self.remark(node, tag, attributes, index):
+            return False
+        opened = len(containers.parent)
+        if hides:
+            containers.hidden.add(opened)
+        containers.parent.append(self.current)
+        containers.key.append(number)
+        containers.first.append(len(self.blocks.text))
+        containers.last.append(0)
+        containers.end.append(0)
+        self.current = opened
+        self.depth += 1
         return True
 
-    def close(self, tag: str | None) -> None:
-        """The end of the container that is open."""
+    def remark(self, node: LexborNode, tag: str, attributes: Attributes, index: int) -> bool:
+        """What a container means for what is inside; True when it is none, but a formula or
+        furniture.
+        """
+        if tag == "noscript":
+            self.fallbacks += 1
+            return False
+        names = attributes.get("class") or ""
+        if _may_be_formula(names) and self.add_formula(read_formula(node), node, index):
+            return True
+        if not self.whole and self.is_furniture(node, tag, attributes):
+            self.furniture.append(node)
+            return True
         if tag == "pre":
-            self.verbatim -= 1
-        elif tag == "noscript":
-            self.fallbacks -= 1
-        container = self.containers[self.current]
-        container.last, container.end = len(self.blocks), len(self.containers)
-        self.current = container.parent
+            self.verbatim += 1
+            around = node.parent.attributes.get("class") if node.parent else None
+            self.code = [(around or "")[:_MAX_NAMES], names[:_MAX_NAMES]]
+        return False
+
+    def is_furniture(self, node: LexborNode, tag: str, attributes: Attributes) -> bool:
+        """Whether the element's role, or its being the header of the page, says so."""
+        if attributes.get("role") in FURNITURE_ROLES:
+            return True
+        return tag == "header" and not self.in_main() and node.css_first("h1") is None
+
+    def in_main(self) -> bool:
+        """Whether an article or the main part of the page is open."""
+        containers, number = self.containers, self.current
+        while number >= 0:
+            if containers.tag_of(number) in _MAIN or containers.key_of(number).endswith("[main]"):
+                return True
+            number = containers.parent[number]
+        return False
+
+    def close(self) -> None:
+        """The end of the container that is open."""
+        containers, number = self.containers, self.current
+        containers.last[number] = len(self.blocks.text)
+        containers.end[number] = len(containers.parent)
+        self.current = containers.parent[number]
+        self.depth -= 1
+        if containers.key[number] in self.remarkable:
+            tag = containers.tag_of(number)
+            self.verbatim -= tag == "pre"
+            self.fallbacks -= tag == "noscript"
 
     def open_link(self, node: LexborNode) -> None:
         """Text from here on is linked."""
-        self.links.append(node.attributes.get("href") or "")
+        self.links.append(node)
         self.run_links += 1
         if self.pieces and not self.pieces[-1][-1:].isspace():
             # Neighbouring links of a menu often touch in the markup.
@@ -332,8 +423,9 @@ class _Walk:
             self.code.append(names[:_MAX_NAMES])
         return _may_be_formula(names) and self.add_formula(read_formula(node), node, index)
 
-    def open_other(self, node: LexborNode, tag: str, index: int) -> bool:
+    def open_other(self, node: LexborNode, index: int) -> bool:
         """A rare inline element; True when what is inside it counts too."""
+        tag = node.tag
         if tag == "picture":
             self.pictures += 1
             return True
@@ -347,9 +439,9 @@ class _Walk:
             return False
         return not self.add_formula(read_formula(node), node, index)
 
-    def close_other(self, tag: str | None) -> None:
+    def close_other(self, node: LexborNode) -> None:
         """The end of what `open_other` let in."""
-        if tag == "picture":
+        if node.tag == "picture":
             self.pictures -= 1
             self.sources = []
 
@@ -362,15 +454,24 @@ class _Walk:
 
     def add_image(self, attributes: Attributes, index: int) -> Image:
         """An image stands before the block to come, or in the run that is open."""
-        link = self.links[-1] if self.links else None
-        image = Image(attributes, self.current, index, len(self.blocks), 0, link)
+        image = Image(attributes, self.current, index, len(self.blocks), 0, self.link())
         image.fallback = self.fallbacks > 0
+        image.around = self.containers.key_of(self.current)
         if self.pictures:
             image.sources, self.sources = self.sources, []
         self.images.append(image)
         if self.pieces:
             self.run_images.append((image, len(self.pieces)))
         return image
+
+    def link(self) -> str | None:
+        """Target of the innermost open link, read when an image first asks for it."""
+        if not self.links:
+            return None
+        found = self.links[-1]
+        if not isinstance(found, str):
+            found = self.links[-1] = found.attributes.get("href") or ""
+        return found
 
     def break_line(self) -> None:
         """One <br> breaks the line, two part blocks, as pages did before they had <p>."""
@@ -391,7 +492,8 @@ class _Walk:
             return False
         if formula.latex and formula.display:
             self.flush()
-            self.blocks.append(Block(formula.latex, self.current, index, formula=True))
+            self.blocks.formulas.add(len(self.blocks))
+            self.add_block(formula.latex, index)
         elif formula.latex:
             if not self.pieces:
                 self.start = index
@@ -405,21 +507,28 @@ class _Walk:
         """Close the run of inline content collected so far: a block, if it has text."""
         pieces = self.pieces
         if not pieces:
-            self.link_chars = self.bold_chars = self.run_links = 0
+            self.link_chars = self.run_links = 0
             return
-        text = _shown("".join(pieces), verbatim=self.verbatim > 0)
+        raw = "".join(pieces)
+        text = _verbatim(raw) if self.verbatim else _collapsed(raw)
         if text:
-            block = Block(
-                text, self.current, self.start, self.link_chars, self.bold_chars, self.run_links
-            )
             if self.verbatim:
-                block.code = " ".join(self.code)
+                self.blocks.code[len(self.blocks)] = " ".join(self.code)
             if self.run_images:
                 self._place_images(len(text))
-            self.blocks.append(block)
+            self.add_block(text, self.start)
         pieces.clear()
         self.run_images.clear()
-        self.link_chars = self.bold_chars = self.run_links = self.start = 0
+        self.link_chars = self.run_links = self.start = 0
+
+    def add_block(self, text: str, dom_index: int) -> None:
+        """One more block, with what was counted in the run."""
+        blocks = self.blocks
+        blocks.text.append(text)
+        blocks.container.append(self.current)
+        blocks.dom_index.append(dom_index)
+        blocks.link_chars.append(self.link_chars)
+        blocks.links.append(self.run_links)
 
     def _place_images(self, size: int) -> None:
         """How many characters of the block's text stand before each image of the run."""
@@ -436,15 +545,35 @@ class _Walk:
             image.inside, image.offset = True, min(length, size)
 
 
-def _shown(raw: str, *, verbatim: bool) -> str:
-    """The text as a browser would show it: white space collapsed unless it is verbatim."""
-    if verbatim:
-        text = raw.replace(_LINE, "\n").strip("\n").rstrip()
-        return "" if text.isspace() else text
+def without_permalink(headline: str) -> str:
+    """A headline without the sign behind it that links to it, as documentation has it."""
+    for sign in ("¶", "\N{LINK SYMBOL}", " #"):
+        if headline.endswith(sign):
+            return headline.removesuffix(sign).rstrip()
+    return headline
+
+
+def _collapsed(raw: str) -> str:
+    """The text as a browser shows it: white space collapsed, <br> as a line break."""
     if _LINE in raw:
         lines = (" ".join(line.split()) for line in raw.split(_LINE))
         return "\n".join(line for line in lines if line)
     return " ".join(raw.split())
+
+
+def _verbatim(raw: str) -> str:
+    """The text of a <pre>, without empty lines around it."""
+    text = raw.replace(_LINE, "\n").strip("\n").rstrip()
+    return "" if text.isspace() else text
+
+
+def _asks_for_more(tag: str, attributes: Attributes) -> bool:
+    """Whether an element that parts blocks may be more, or less, than a container."""
+    return (
+        tag in ("pre", "noscript", "header")
+        or _may_be_formula(attributes.get("class") or "")
+        or attributes.get("role") in FURNITURE_ROLES
+    )
 
 
 def _may_be_formula(names: str) -> bool:
@@ -495,24 +624,28 @@ class Page:
 _LONGEST_TITLE = 1000
 
 
-def read_page(html: str, limits: Limits | None = None) -> Page:
-    """Parse a page and lay it out.
+_PLAIN = LexborDocumentOptions.WO_EVENTS  # nothing is copied about in the tree after parsing
+
+
+def read_page(html: str | bytes, limits: Limits | None = None) -> Page:
+    """Parse a page, given as text or as UTF-8, and lay it out.
 
     Raises:
         PageTooComplex: more nodes or deeper nesting than allowed, or no time left.
     """
-    if "\0" in html:
-        html = html.replace("\0", "")
+    markup = html.encode(errors="replace") if isinstance(html, str) else html
+    if b"\0" in markup:
+        markup = markup.replace(b"\0", b"")
     limits = limits or Limits()
-    problem = excess(html, limits.nodes)
+    problem = excess(markup, limits.nodes)
     if problem:
         raise PageTooComplex(problem)
-    tree = LexborHTMLParser(html)
+    tree = LexborHTMLParser(markup, options=_PLAIN)
     title, shared, base = _head(tree)
     if len(title) > _LONGEST_TITLE and "<" in title:
         # A title without end takes in the page, as the HTML standard wants; nobody meant that.
         first, _, rest = title.partition("<")
-        tree = LexborHTMLParser(f"<title>{first}</title><{rest}")
+        tree = LexborHTMLParser(f"<title>{first}</title><{rest}", options=_PLAIN)
         title, shared, base = _head(tree)
     return Page(tree, lay_out(tree, limits), shared or title, base)
 
@@ -539,9 +672,9 @@ def lay_out(tree: LexborHTMLParser, limits: Limits) -> Layout:
     """
     body = tree.body
     if body is None:
-        return Layout([], [Container(-1, 0, "html", "", 0, end=1)], [], 0)
+        return _Walk(limits, whole=False).layout(0)
     layout = _Walk(limits, whole=False).walk(body)
-    if layout.furniture and sum(len(block.text) for block in layout.blocks) < _LEAST_TEXT:
+    if layout.furniture and sum(map(len, layout.blocks.text)) < _LEAST_TEXT:
         # An unclosed <nav> takes in the page; and some pages are one.
         layout = _Walk(limits, whole=True).walk(body)
     return layout

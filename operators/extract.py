@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import compress, pairwise
+from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
@@ -16,8 +17,17 @@ from pydantic import Field
 from operators.base import Operator, by_row, measured
 from operators.block_features import BlockFeatures, key_words
 from operators.content_model import IMAGE_CUT, MODEL, ContentModel, Favor, load
-from operators.decode import decode_html
-from operators.dom import Block, Container, Image, Layout, Limits, Page, read_page
+from operators.decode import utf8_html
+from operators.dom import (
+    Blocks,
+    Containers,
+    Image,
+    Layout,
+    Limits,
+    Page,
+    read_page,
+    without_permalink,
+)
 from operators.metadata import PageMetadata, read_metadata
 from operators.page_images import PageImage, images_near, page_images
 from schemas import columns
@@ -25,7 +35,7 @@ from schemas import columns
 _METADATA = PageMetadata.__dataclass_fields__.keys()
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """One node of a document; the fields are those of the `nodes` column."""
 
@@ -85,7 +95,7 @@ class _Form(NamedTuple):
 class _Forms:
     """The form of each container: its own tag decides, else what is around it."""
 
-    def __init__(self, containers: list[Container], tables: Collection[int]) -> None:
+    def __init__(self, containers: Containers, tables: Collection[int]) -> None:
         self.containers = containers
         self.tables = tables
         self.known: dict[int, tuple[_Form, int]] = {-1: (_Form("text", None, -1), 0)}
@@ -95,7 +105,7 @@ class _Forms:
         way = []
         while number not in self.known:
             way.append(number)
-            number = self.containers[number].parent
+            number = self.containers.parent[number]
         form, lists = self.known[number]
         for number in reversed(way):
             form, lists = self._inside(number, form, lists)
@@ -103,8 +113,7 @@ class _Forms:
         return form
 
     def _inside(self, number: int, around: _Form, lists: int) -> tuple[_Form, int]:
-        container = self.containers[number]
-        tag = container.tag
+        tag, key = self.containers.tag_of(number), self.containers.key_of(number)
         kind, level, table = around
         if tag in _KINDS:
             kind = _KINDS[tag]
@@ -112,9 +121,7 @@ class _Forms:
             level = _HEADINGS.get(tag) or nested
         elif tag in _SECTIONS:
             kind, level = "text", None
-        elif "caption" in container.key and not _CAPTION_WORDS.isdisjoint(
-            key_words(container.key[len(tag) :])
-        ):
+        elif "caption" in key and not _CAPTION_WORDS.isdisjoint(key_words(key[len(tag) :])):
             kind, level = "caption", None
         if number in self.tables or tag == "caption":  # which no row of the table holds
             table = number
@@ -133,37 +140,42 @@ class _Table:
 
     def is_data(self, layout: Layout) -> bool:
         """Whether it holds data: columns, short cells, no table inside (Wang & Hu 2002, WWW)."""
-        container = layout.containers[self.number]
-        if self.nested or "[presentation]" in container.key or "[none]" in container.key:
+        key = layout.containers.key_of(self.number)
+        if self.nested or key.endswith(("[presentation]", "[none]")):
             return False
         if sum(len(row) > 1 for row in self.rows) < 2:
             return False
-        cells = [layout.containers[cell] for row in self.rows for cell in row]
-        blocks = [layout.blocks[cell.first : cell.last] for cell in cells]
-        longest = max(sum(len(block.text) for block in found) for found in blocks)
-        return self.headed or longest <= _LONGEST_CELL
+        cells = (_texts(layout, cell) for row in self.rows for cell in row)
+        return self.headed or max(sum(map(len, texts)) for texts in cells) <= _LONGEST_CELL
+
+
+def _texts(layout: Layout, container: int) -> list[str]:
+    """The texts of the blocks in a container."""
+    containers = layout.containers
+    return layout.blocks.text[containers.first[container] : containers.last[container]]
 
 
 def _tables(layout: Layout) -> dict[int, _Table]:
     """The data tables, by the number of their container."""
     tables: dict[int, _Table] = {}
-    if not any(container.tag == "table" for container in layout.containers):
+    containers = layout.containers
+    if "table" not in containers.tags:
         return tables
     inside: list[int] = []
-    for number, container in enumerate(layout.containers):
-        around = inside[container.parent] if container.parent >= 0 else -1
-        if container.tag == "table":
+    for number, parent in enumerate(containers.parent):
+        around, tag = inside[parent] if parent >= 0 else -1, containers.tag_of(number)
+        if tag == "table":
             if around in tables:
                 tables[around].nested = True
             tables[number] = _Table(number)
             around = number
         elif around in tables:
             table = tables[around]
-            if container.tag == "tr":
+            if tag == "tr":
                 table.rows.append([])
-            elif container.tag in _CELLS and table.rows:
+            elif tag in _CELLS and table.rows:
                 table.rows[-1].append(number)
-                table.headed |= container.tag == "th"
+                table.headed |= tag == "th"
         inside.append(around)
     return {number: table for number, table in tables.items() if table.is_data(layout)}
 
@@ -172,8 +184,7 @@ def _table_text(table: _Table, layout: Layout) -> str:
     """A line a row, cells parted by ` | `."""
     rows = []
     for row in table.rows:
-        cells = [layout.containers[cell] for cell in row]
-        texts = (" ".join(b.text for b in layout.blocks[c.first : c.last]) for c in cells)
+        texts = (" ".join(_texts(layout, cell)) for cell in row)
         rows.append(" | ".join(" ".join(text.split()) for text in texts))
     return "\n".join(row for row in rows if row.strip(" |"))
 
@@ -191,10 +202,10 @@ class _Assembly:
 
     def _whole(self, number: int, table: _Table) -> None:
         """A data table is kept with all cells or judged block by block like other text."""
-        container = self.layout.containers[number]
-        inside = range(container.first, container.last)
-        size = sum(len(self.layout.blocks[block].text) for block in inside)
-        kept = sum(len(self.layout.blocks[block].text) for block in inside if self.kept[block])
+        containers, texts = self.layout.containers, self.layout.blocks.text
+        inside = range(containers.first[number], containers.last[number])
+        size = sum(len(texts[block]) for block in inside)
+        kept = sum(len(texts[block]) for block in inside if self.kept[block])
         table.whole = 2 * kept > size
         if table.whole:
             for block in inside:
@@ -210,36 +221,45 @@ class _Assembly:
             else:
                 found.append(_image_node(image))
         told: set[int] = set()
-        for number, block in enumerate(self.layout.blocks):
-            if not self.kept[number]:
-                continue
-            form = self.forms.of(block.container)
+        blocks = self.layout.blocks
+        for number in compress(range(len(blocks)), self.kept):
+            form = self.forms.of(blocks.container[number])
             table = self.tables.get(form.table)
             if table is not None and table.whole:
                 if form.table not in told:
                     told.add(form.table)
                     text = _table_text(table, self.layout)
                     if text:
-                        found.append(Node("table", text, dom_index=block.dom_index))
+                        found.append(Node("table", text, dom_index=blocks.dom_index[number]))
                 found.extend(_image_node(image) for image in inline.get(number, ()))
             else:
-                found.extend(_block_nodes(block, form, inline.get(number, [])))
-        return sorted(found, key=lambda node: node.dom_index)
+                found += _block_nodes(blocks, number, form, inline.get(number))
+        return sorted(found, key=attrgetter("dom_index"))
 
 
-def _block_nodes(block: Block, form: _Form, images: list[PageImage]) -> Iterator[Node]:
-    if block.formula:
-        yield Node("formula", block.text, dom_index=block.dom_index)
-        return
-    language = _code_language(block.code) if form.kind == "code" else None
-    edges = [0, *(image.image.offset for image in images), len(block.text)]
-    indexes = [block.dom_index, *(image.image.dom_index + 1 for image in images)]
+def _block_nodes(
+    blocks: Blocks, number: int, form: _Form, images: list[PageImage] | None
+) -> list[Node]:
+    """The block's node, or several, with the images inside it between parts of its text."""
+    kind, level, _ = form
+    text, dom_index = blocks.text[number], blocks.dom_index[number]
+    if number in blocks.formulas:
+        return [Node("formula", text, dom_index=dom_index)]
+    if kind == "heading":
+        text = without_permalink(text)
+    language = _code_language(blocks.code.get(number)) if kind == "code" else None
+    if not images:
+        node = Node(kind, text, level=level, language=language, dom_index=dom_index)
+        return [node] if text else []
+    edges = [0, *(image.image.offset for image in images), len(text)]
+    indexes = [dom_index, *(image.image.dom_index + 1 for image in images)]
+    nodes = [_image_node(image) for image in images]
     for (start, end), index in zip(pairwise(edges), indexes, strict=True):
-        text = block.text[start:end]
-        text = text.strip("\n") if form.kind == "code" else text.strip()
-        if text:
-            yield Node(form.kind, text, level=form.level, language=language, dom_index=index)
-    yield from map(_image_node, images)
+        part = text[start:end]
+        part = part.strip("\n") if kind == "code" else part.strip()
+        if part:
+            nodes.append(Node(kind, part, level=level, language=language, dom_index=index))
+    return nodes
 
 
 def _code_language(names: str | None) -> str | None:
@@ -270,7 +290,7 @@ def extract(
 ) -> list[Node]:
     """The main content of a parsed page; image addresses are resolved against `url`."""
     layout = page.layout
-    if not layout.blocks:
+    if not layout.blocks.text:
         return []
     features = BlockFeatures(layout, page.title)
     judgement = model.judge(features, favor)
@@ -278,7 +298,7 @@ def extract(
     images = page_images(near, page.base(url))
     chances = model.judge_images(features, judgement, images).tolist()
     kept = judgement.kept.tolist()
-    shown = [i for i, chance in zip(images, chances, strict=True) if _is_content(i, chance, kept)]
+    shown = [i for i, chance in zip(images, chances, strict=True) if is_content(i, chance, kept)]
     return assemble(layout, kept, shown)
 
 
@@ -287,11 +307,13 @@ def assemble(layout: Layout, kept: list[bool], images: list[PageImage]) -> list[
     return _Assembly(layout, kept).nodes(images)
 
 
-def _is_content(image: PageImage, probability: float, kept: list[bool]) -> bool:
+def is_content(
+    image: PageImage, probability: float, kept: list[bool], cut: float = IMAGE_CUT
+) -> bool:
     """Likely images, and those in the midst of kept text that nothing speaks against."""
     if image.role in _NEVER_CONTENT:
         return False
-    if probability >= IMAGE_CUT:
+    if probability >= cut:
         return True
     block = image.image.block
     around = kept[block : block + 1] if image.image.inside else kept[max(block - 1, 0) : block + 1]
@@ -301,8 +323,8 @@ def _is_content(image: PageImage, probability: float, kept: list[bool]) -> bool:
 def left_out_images(page: Page, url: str | None, nodes: list[Node]) -> list[LeftOutImage]:
     """The page's images that are not among `nodes`, each with what it seems to be for.
 
-    The reason is one of `operators.page_images.ROLES`, `navigation` inside menus and page footers,
-    else `outside_content`. Images inside menus have no place of their own: -1.
+    The reason is one of `operators.page_images.ROLES`, `navigation` inside menus, page headers and
+    footers, else `outside_content`. Images in those have no place of their own: -1.
     """
     kept = {node.image_url for node in nodes}
     base = page.base(url)
@@ -328,7 +350,7 @@ def extract_nodes(html: bytes, url: str | None) -> list[Node]:
         UndecodablePage: the bytes look like binary data.
         PageTooComplex: the page passes a limit of `Limits`.
     """
-    return extract(read_page(decode_html(html)), url, load())
+    return extract(read_page(utf8_html(html)), url, load())
 
 
 def text_and_images(html: bytes, url: str | None) -> tuple[str, list[str]]:
@@ -343,6 +365,9 @@ def text_and_images(html: bytes, url: str | None) -> tuple[str, list[str]]:
     return text, [node.image_url for node in nodes if node.image_url]
 
 
+_ANY_PAGE = "<title>Any page</title><h1>Any page</h1><p>Text of any kind.<p><img src=/a.jpg>"
+
+
 class ExtractInterleaved(Operator[ContentModel]):
     """Main content as text blocks and images in reading order, by a learned decision on blocks.
 
@@ -351,10 +376,10 @@ class ExtractInterleaved(Operator[ContentModel]):
     """
 
     name = "extract_interleaved"
-    version = 1
+    version = 2
     reads = columns.schema("url", "html", "http_charset", "capture_date")
     writes = columns.schema("nodes", "left_out_images", *_METADATA)
-    libraries: ClassVar[tuple[str, ...]] = ("charset-normalizer", "numpy", "selectolax")
+    libraries: ClassVar[tuple[str, ...]] = ("charset-normalizer", "numba", "numpy", "selectolax")
 
     favor: Favor = Field("balance", description="which mistake to avoid")
     max_bytes: int = Field(20_000_000, ge=1, description="larger pages are an error of their row")
@@ -363,7 +388,10 @@ class ExtractInterleaved(Operator[ContentModel]):
     max_seconds: float = Field(10.0, gt=0, description="CPU seconds that a page may take")
 
     def setup(self) -> ContentModel:
-        return load()
+        """The model; loops are compiled here, not on the time of the first page."""
+        model = load()
+        extract(read_page(_ANY_PAGE), "http://example.org/", model)
+        return model
 
     def provenance(self) -> dict[str, str]:
         """The libraries' versions and the model file's SHA-256."""
@@ -397,7 +425,7 @@ class ExtractInterleaved(Operator[ContentModel]):
         if len(html) > self.max_bytes:
             raise ValueError(f"page of {len(html)} bytes; the limit is {self.max_bytes}")
         limits = Limits(self.max_nodes, self.max_depth, self.max_seconds)
-        page = read_page(decode_html(html, charset), limits)
+        page = read_page(utf8_html(html, charset), limits)
         limits.check()
         nodes = extract(page, url, model, self.favor)
         limits.check()

@@ -10,60 +10,99 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.compiled import compiled
 
 # Left open, these are opened again in the next block: three at most that look alike.
-_FORMATTING = "b big code em font i s small strike strong tt u".split()
-_FORMATTING_START = re.compile(rf"<(?:{'|'.join(_FORMATTING)})[\s/>]", re.I)
-_FORMATTING_TAG = re.compile(rf"<(/?)({'|'.join(_FORMATTING)})(?=[\s/>])([^<>]*)", re.I)
+_FORMATTING = b"b big code em font i s small strike strong tt u".split()
+_FORMATTING_TAG = re.compile(rb"<(/?)(%s)(?=[\s/>])([^<>]*)" % b"|".join(_FORMATTING), re.I)
 _ALIKE = 3
+
+
+def _likely_starts() -> npt.NDArray[np.bool_]:
+    """Whether a formatting tag may have these first two characters; (256, 256)."""
+    likely = np.zeros((256, 256), bool)
+    for name in _FORMATTING:
+        for end in b" \t\n\r\f\v/>":
+            start = (name + bytes([end]))[:2]
+            for one in {start.lower()[0], start.upper()[0]}:
+                likely[one, [start.lower()[1], start.upper()[1]]] = True
+    return likely
+
+
+_LIKELY = _likely_starts()
 
 # These never stay open, or only until the next of their kind.
 _CLOSED_BY_THEMSELVES = frozenset(
-    "area base br col embed frame hr img input link meta param source track wbr a body button"
-    " colgroup dd dt h1 h2 h3 h4 h5 h6 head html li nobr optgroup option p rb rp rt rtc tbody td"
-    " tfoot th thead title tr".split()
+    b"area base br col embed frame hr img input link meta param source track wbr a body button"
+    b" colgroup dd dt h1 h2 h3 h4 h5 h6 head html li nobr optgroup option p rb rp rt rtc tbody td"
+    b" tfoot th thead title tr".split()
 )
 _INLINE = frozenset(
-    "abbr acronym bdi bdo cite data del dfn ins kbd label mark q ruby samp span sub sup time var"
-    " path g use rect circle polygon line ellipse defs".split()
+    b"abbr acronym bdi bdo cite data del dfn ins kbd label mark q ruby samp span sub sup time var"
+    b" path g use rect circle polygon line ellipse defs".split()
 )
 # Scripts compare with this sign too: what follows a name must fit.
-_TAG = re.compile(r"<(/?)([a-z][\w:.-]*+)(?=[\s/>])(?:[^<>]*(/)>)?", re.I)
-_DRAWN = ("svg", "math")  # in these alone a slash at the end of a tag closes it
+_TAG = re.compile(rb"<(/?)([a-z][^\s/<>]*+)(?=[\s/>])(?:[^<>]*(/)>)?", re.I)
+_DRAWN = (b"svg", b"math")  # in these alone a slash at the end of a tag closes it
 
-_LONG_TAG = re.compile(r"<[a-z][^<>]{50000,}", re.I)
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_LONG_TAG = re.compile(rb"<[a-z][^<>]{50000,}", re.I)
+_QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
 
 _MARKUP_PER_NODE = 4
 _MAX_STEPS = 300_000_000
 _MAX_ATTRIBUTES = 10_000
-_LONG_PART = 25_000  # half of what makes a tag long: one of two neighbouring parts lies within
+_LONG_PART = 25_000  # half of what makes a tag long: at least one part lies within it
 _FEW_FORMATS = 4_000  # with so few tags, reopening makes some million elements at worst
 _FEW_TAGS = 20_000  # with so few, looking through all open elements is cheap
 
 
-def excess(html: str, nodes: int) -> str | None:
+def excess(html: bytes, nodes: int) -> str | None:
     """What is too much about the markup of a page that may have so many nodes; None if nothing."""
-    most, tags = _MARKUP_PER_NODE * nodes, html.count("<")
+    most, tags = _MARKUP_PER_NODE * nodes, _count(np.frombuffer(html, np.uint8), ord("<"))
     if tags > most or _reopened(html, tags, most):
         return f"markup for far more than {nodes} elements"
     if tags > _FEW_TAGS and _looks_through(html) > _MAX_STEPS:
         return "too many elements left open"
-    long_tags = _LONG_TAG.finditer(html) if _has_long_part(html) else ()
-    if any(_attributes(found.group()) > _MAX_ATTRIBUTES for found in long_tags):
+    long_tags = (tag for part in _long_parts(html) for tag in _LONG_TAG.findall(part))
+    if any(_attributes(tag) > _MAX_ATTRIBUTES for tag in long_tags):
         return f"more than {_MAX_ATTRIBUTES} attributes on one element"
     return None
 
 
-def _reopened(html: str, tags: int, most: int) -> bool:
+@compiled
+def _count(codes: npt.NDArray[np.uint8], wanted: int) -> int:
+    found = 0
+    for code in codes:
+        found += code == wanted
+    return found
+
+
+@compiled
+def _formatting_starts(codes: npt.NDArray[np.uint8], likely: npt.NDArray[np.bool_]) -> int:
+    """How many tags start with two characters that formatting tags start with."""
+    found = 0
+    for at in range(len(codes) - 2):
+        if codes[at] == 60:  # <
+            found += likely[codes[at + 1], codes[at + 2]]
+    return found
+
+
+def _reopened(html: bytes, tags: int, most: int) -> bool:
     """Whether more than `most` elements come of formatting that is left open."""
-    if tags < _FEW_FORMATS or tags * len(_FORMATTING_START.findall(html)) < most:
+    if tags < _FEW_FORMATS:
         return False
-    left_open: dict[str, list[str]] = {name: [] for name in _FORMATTING}
-    alike: Counter[tuple[str, str]] = Counter()
+    if tags * _formatting_starts(np.frombuffer(html, np.uint8), _LIKELY) < most:
+        return False
+    left_open: dict[bytes, list[bytes]] = {name: [] for name in _FORMATTING}
+    alike: Counter[tuple[bytes, bytes]] = Counter()
     reopened = position = now = 0
     for found in _FORMATTING_TAG.finditer(html):
-        reopened += now * html.count("<", position, found.start())
+        reopened += now * html.count(b"<", position, found.start())
         position = found.start()
         name = found[2].lower()
         same = (name, found[3])
@@ -77,12 +116,12 @@ def _reopened(html: str, tags: int, most: int) -> bool:
             now -= 1
         if reopened > most:
             return True
-    return reopened + now * html.count("<", position) > most
+    return reopened + now * html.count(b"<", position) > most
 
 
-def _looks_through(html: str) -> int:
+def _looks_through(html: bytes) -> int:
     """How many open elements all tags together pass when they look for what they close."""
-    left_open: Counter[str] = Counter()
+    left_open: Counter[bytes] = Counter()
     steps = blocks = inline = 0
     for end, name, closed in _TAG.findall(html):
         name = name.lower()
@@ -106,15 +145,16 @@ def _looks_through(html: str) -> int:
     return steps
 
 
-def _has_long_part(html: str) -> bool:
-    """Whether some stretch of the page is long enough for a long tag: a look at a few places."""
-    place, end = 0, len(html)
-    while place + _LONG_PART < end:
-        place = html.rfind(">", place, place + _LONG_PART) + 1
+def _long_parts(html: bytes) -> Iterator[bytes]:
+    """What stands between two ends of tags, where that is long enough for a long tag."""
+    start = 0
+    while start + _LONG_PART < len(html):
+        place = html.rfind(b">", start, start + _LONG_PART) + 1
         if not place:
-            return True
-    return False
+            place = html.find(b">", start) + 1 or len(html)
+            yield html[start:place]
+        start = place
 
 
-def _attributes(tag: str) -> int:
-    return len(_QUOTED.sub("", tag).split())
+def _attributes(tag: bytes) -> int:
+    return len(_QUOTED.sub(b"", tag).split())

@@ -7,10 +7,11 @@ taken depends on these forms alone, never on the site.
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote, urljoin, urlsplit
 
 import numpy as np
@@ -23,8 +24,11 @@ from operators.block_features import (
     Floats,
     KeyScores,
     key_words,
+    levels_of,
+    numbered,
     running,
 )
+from operators.compiled import compiled
 from operators.dom import Image
 
 Attributes = dict[str, str | None]
@@ -38,12 +42,14 @@ _OTHER_ADDRESS = re.compile(
 )
 _NEVER_LOADED = frozenset("src alt class width height loading srcset sizes title decoding".split())
 _PLAIN_ATTRIBUTES = frozenset(("src", "srcset", "usemap", "longdesc", "id"))
-_STAND_IN = re.compile(
-    r"(?:^|[/_.-])(?:blank|spacer|space|placeholder|lazy|lazyload|loading|loader|transparent|trans"
+_STAND_IN = re.compile(  # of the last part of an address
+    r"(?:^|[_.-])(?:blank|spacer|space|placeholder|lazy|lazyload|loading|loader|transparent|trans"
     r"|clear|pixel|dot|empty|grey|gray|white|fallback|1x1|1px|s)(?:[_-]\w{0,12})?\.(?:gif|png|svg)$",
     re.I,
 )
+_STAND_IN_KINDS = frozenset((".gif", ".png", ".svg"))
 _PLAIN_ADDRESS = re.compile(r"https?://[\w.-]+(?::\d+)?/[!-~]*\Z")  # needs no resolving
+_PLAIN_PATH = re.compile(r"/(?![/\\.])(?:(?!/\.)[!-\"$-:<->@-~])*(?:\?[!-\"$-~]+)?\Z")
 _ADDRESS_SIGN = re.compile(r"[/.]")
 _UNSAFE = re.compile(r"[\s{}<>\"]")
 _SRCSET_ITEM = re.compile(r"[\s,]*(\S+?)(?:,(?=\s|$)|\s+([^,]*)(?:,|$)|$)")
@@ -74,7 +80,10 @@ def _usable(address: str | None) -> str | None:
         ("#", "about:", "javascript:", "blob:", "data:", "{", "[")
     ):
         return None
-    return None if _STAND_IN.search(text.partition("?")[0].partition("#")[0]) else text
+    path = text.partition("?")[0].partition("#")[0]
+    if path[-4:].lower() in _STAND_IN_KINDS and _STAND_IN.search(path.rpartition("/")[2]):
+        return None
+    return text
 
 
 def address_of(image: Image) -> str | None:
@@ -85,25 +94,42 @@ def address_of(image: Image) -> str | None:
     """
     own = image.attributes
     for name, value in own.items():
-        if (
-            name != "src"
-            and value
-            and _LOADER.fullmatch(name)
-            and not _UNSAFE.search(value.strip())
-        ):
+        if value and _is_loader(name) and not _UNSAFE.search(value.strip()):
             found = _usable(value)
             if found and _ADDRESS_SIGN.search(found):  # lazy="loaded" is no address
                 return found
-    source = _usable(own.get("src"))
-    wide = [item for item in parse_srcset(own.get("srcset") or "") if _usable(item[0])]
+    source, candidates = _usable(own.get("src")), own.get("srcset") or ""
+    if source and source not in candidates:
+        return source
+    wide = _usable_of(parse_srcset(candidates))
     if source and dict(wide).get(source, _NARROW) >= _NARROW:
         return source
-    elsewhere = [item for source_ in image.sources for item in _candidates(source_)]
-    for group in (wide, list(_lazy_candidates(own)), elsewhere):
-        usable = [item for item in group if _usable(item[0])]
+    elsewhere = (item for others in image.sources for item in _candidates(others))
+    for group in (wide, _lazy_candidates(own), elsewhere):
+        usable = _usable_of(group)
         if usable:
             return max(usable, key=lambda item: item[1])[0].strip()
     return source or _embedded(own.get("src"))
+
+
+def _usable_of(candidates: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    return [item for item in candidates if _usable(item[0])]
+
+
+@lru_cache(maxsize=4096)
+def _is_loader(name: str) -> bool:
+    """Whether a lazy loader's attribute has this name."""
+    return name != "src" and _LOADER.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _may_hold_address(name: str) -> bool:
+    """Whether an attribute of the page's own making may have a picture's address."""
+    return (
+        name not in _PLAIN_ATTRIBUTES
+        and _MAYBE_ADDRESS.search(name) is not None
+        and _OTHER_ADDRESS.search(name) is None
+    )
 
 
 def _embedded(source: str | None) -> str | None:
@@ -122,9 +148,7 @@ def _candidates(attributes: Attributes) -> Iterator[tuple[str, float]]:
 def _lazy_candidates(attributes: Attributes) -> Iterator[tuple[str, float]]:
     """Addresses in attributes of the page's own making, with their width where one is stated."""
     for name, value in attributes.items():
-        if not value or name in _PLAIN_ATTRIBUTES:
-            continue
-        if not _MAYBE_ADDRESS.search(name) or _OTHER_ADDRESS.search(name):
+        if not value or not _may_hold_address(name):
             continue
         if name.endswith(("srcset", "srcs")):
             yield from parse_srcset(value)
@@ -141,6 +165,9 @@ def absolute(address: str, base: str) -> str | None:
     """
     if address.startswith("data:") or _PLAIN_ADDRESS.match(address):
         return address
+    root = _root(base) if _PLAIN_PATH.match(address) else None
+    if root:
+        return root + address
     try:
         url = urljoin(base, address)
         scheme, host = urlsplit(url)[:2]
@@ -149,6 +176,16 @@ def absolute(address: str, base: str) -> str | None:
     if scheme in ("http", "https") and host:
         return scheme + url[len(scheme) :]
     return None if scheme or base or not url else url
+
+
+@lru_cache(maxsize=1024)
+def _root(base: str) -> str | None:
+    """Scheme and host of an http(s) address; None of another."""
+    try:
+        scheme, host = urlsplit(base)[:2]
+    except ValueError:
+        return None
+    return f"{scheme}://{host}" if scheme in ("http", "https") and host else None
 
 
 # What an image outside the main content is for, by words of its own markup and address. The first
@@ -184,8 +221,18 @@ _PAGE_TURNERS = frozenset("prev previous next nav navprev navnext".split())
 _ROLE_OF = {
     word: index for index, (_, words) in reversed(list(enumerate(_ROLES))) for word in words
 }
+# What a container's names tell of the image in it.
+_ROLE_IN = {
+    word: index
+    for index, words in (
+        (2, "ad ads adv advert advertisement adslot adsense sponsor sponsored"),
+        (3, "avatar avatars gravatar userpic"),
+    )
+    for word in words.split()
+}
 _SHOWN_ROLES = 2  # the first two, tracker and spacer, take more than a word of the address
 _PATH_WORD = re.compile(r"[a-z]+")
+_PIXELS = re.compile(r"\s*(\d{1,5}+)(?:\.\d*+)?+(?!\s*%)")
 _STYLE_SIZE = re.compile(r"(?<![-\w])(width|height)\s*:\s*(\d{1,5})(?:\.\d+)?px", re.I)
 _ADDRESS_SIZE = re.compile(r"(?<![\d.])(\d{2,4})[xX](\d{2,4})(?!\d)")
 _ADDRESS_WIDTH = re.compile(r"[?&,/_](?:w|width|resize)[=_](\d{2,4})", re.I)
@@ -193,32 +240,49 @@ _ADDRESS_WIDTH = re.compile(r"[?&,/_](?:w|width|resize)[=_](\d{2,4})", re.I)
 
 def declared_size(attributes: Attributes, address: str) -> tuple[int, int]:
     """Width and height in CSS pixels as the markup or the address states them; 0 where unknown."""
-    sizes = {"width": 0, "height": 0}
-    for name in sizes:
-        digits = re.match(r"\s*(\d{1,5}+)(?:\.\d*+)?+(?!\s*%)", attributes.get(name) or "")
-        if digits:
-            sizes[name] = int(digits.group(1))
-    for name, value in _STYLE_SIZE.findall(attributes.get("style") or ""):
-        sizes[name.lower()] = int(value)
-    if not sizes["width"]:
-        both, width = _ADDRESS_SIZE.search(address), _ADDRESS_WIDTH.search(address)
-        if both:
-            sizes = {"width": int(both.group(1)), "height": int(both.group(2))}
-        elif width:
-            sizes["width"] = int(width.group(1))
-    return sizes["width"], sizes["height"]
+    width, height = _pixels(attributes.get("width")), _pixels(attributes.get("height"))
+    style = attributes.get("style")
+    if style:
+        for name, value in _STYLE_SIZE.findall(style):
+            if name.lower() == "width":
+                width = int(value)
+            else:
+                height = int(value)
+    if width:
+        return width, height
+    both = _ADDRESS_SIZE.search(address)
+    if both:
+        return int(both.group(1)), int(both.group(2))
+    alone = _ADDRESS_WIDTH.search(address)
+    return int(alone.group(1)) if alone else 0, height
+
+
+def _pixels(value: str | None) -> int:
+    digits = _PIXELS.match(value) if value else None
+    return int(digits.group(1)) if digits else 0
 
 
 @dataclass(frozen=True)
 class PageImage:
-    """An image with an address: its mark-up, URL, link target, declared size and apparent role."""
+    """An image with an address: mark-up, URL, declared size, apparent role, and the page's base."""
 
     image: Image
     url: str
-    link: str | None
     width: int
     height: int
     role: str | None
+    base: str
+
+    @property
+    def target(self) -> str:
+        """The address that the image links to, as the page writes it."""
+        target = self.image.link or ""
+        return target if len(target) <= _MAX_LINK else ""
+
+    @property
+    def link(self) -> str | None:
+        """The address that the image links to."""
+        return absolute(self.target, self.base) if self.target else None
 
 
 _BLOCKS_BEFORE, _BLOCKS_AFTER = 40, 15
@@ -245,10 +309,8 @@ def page_images(images: Sequence[Image], base: str) -> list[PageImage]:
         url = absolute(address, base) if address else None
         if url and url not in found:
             width, height = declared_size(image.attributes, url)
-            target = image.link or ""
-            link = absolute(target, base) if 0 < len(target) <= _MAX_LINK else None
             role = role_of(image, url, width, height)
-            found[url] = PageImage(image, url, link, width, height, role)
+            found[url] = PageImage(image, url, width, height, role, base)
     return list(found.values())
 
 
@@ -273,6 +335,7 @@ def role_of(image: Image, url: str, width: int, height: int) -> str | None:
         # A pixel or a clear sky may be what the picture shows.
         and (_ROLE_OF[word] >= _SHOWN_ROLES or word in marked or word == stem)
     ]
+    roles += _roles_in(image.around)
     if roles:
         return ROLES[min(roles)]
     if 0 < width <= 48 and 0 < height <= 48:
@@ -280,7 +343,13 @@ def role_of(image: Image, url: str, width: int, height: int) -> str | None:
     return None
 
 
-_FLAGS = "article main aside li figure section header form".split()
+@lru_cache(maxsize=4096)
+def _roles_in(around: str) -> list[int]:
+    """The roles that the names of a container give to the images in it."""
+    return [_ROLE_IN[word] for word in key_words(around) if word in _ROLE_IN]
+
+
+_IMAGE_ROOM = 64
 
 
 def image_features(
@@ -295,85 +364,108 @@ def image_features(
         keys: of the page's containers.
         images: the page's images, M of them.
     """
-    table = FeatureTable(len(images))
-    add = table.add
-    weight = page.weight
-    masses, weights = running(weight * probability), running(weight)
-    kept_sums = running(np.where(probability >= cut, weight, 0.0))
+    table = FeatureTable(len(images), _IMAGE_ROOM)
     place = np.array([item.image.block for item in images])
     container = np.array([item.image.container for item in images])
-    after = np.minimum(place, page.size - 1)
-    before = np.maximum(place - 1, 0)
-    add("before", np.where(place > 0, probability[before], 0))
-    add("after", np.where(place < page.size, probability[after], 0))
-    for reach in (2, 5, 15):
-        low, high = np.maximum(place - reach, 0), np.minimum(place + reach, page.size)
-        add(
-            f"near{reach}_before",
-            (masses[place] - masses[low]) / np.maximum(weights[place] - weights[low], 1),
-        )
-        add(
-            f"near{reach}_after",
-            (masses[high] - masses[place]) / np.maximum(weights[high] - weights[place], 1),
-        )
-    add("kept_before", kept_sums[place] / max(kept_sums[-1], 1))
-    kept = np.flatnonzero(probability >= cut)
-    add("from_first", np.clip(place - kept[0], -30, 30))
-    add("from_last", np.clip(place - kept[-1], -30, 30))
-    following = np.searchsorted(kept, place)
-    back = np.abs(place - kept[np.maximum(following - 1, 0)])
-    on = np.abs(kept[np.minimum(following, len(kept) - 1)] - place)
-    add("to_kept", np.minimum(np.minimum(back, on), 30))
-    level = container
-    counts = np.bincount(container, minlength=len(page.parent))
-    shown = running(counts)
-    for number in range(5):
-        inside = page.within(masses, level)
-        add(f"above{number}", inside / np.maximum(page.within(weights, level), 1))
-        add(f"above{number}_share", inside / max(masses[-1], 1e-6))
-        add(f"above{number}_tokens", np.log1p(page.within(weights, level)))
-        add(f"above{number}_images", np.log1p(shown[page.end[level]] - shown[level]))
-        level = page.parent[level]
-    add("keys_own", keys.own[container])
-    add("keys_parent", keys.own[page.parent[container]])
-    add("keys_all", keys.total[container])
-    add("keys_least", keys.least[container])
-    add("keys_most", keys.most[container])
-    above = page.ancestors[container]
-    for name in _FLAGS:
-        add(f"in_{name}", (above & ANCESTOR_BIT[name]) != 0)
-    add("width", [item.width for item in images])
-    add("height", [item.height for item in images])
-    add("ratio", [item.width / item.height if item.height else 0 for item in images])
-    add("role", [ROLES.index(item.role) if item.role else -1 for item in images])
-    add("inside", [item.image.inside for item in images])
-    add("fallback", [item.image.fallback for item in images])
-    links = [item.link or "" for item in images]
-    add("linked", [link != "" for link in links])
-    add("link_to_picture", [_PICTURE_FILE.search(link) is not None for link in links])
-    add("link_to_root", [link.count("/") < 4 and link.endswith("/") for link in links])
-    add("alt", [min(len(item.image.attributes.get("alt") or ""), 200) for item in images])
-    add(
-        "srcset", ["srcset" in item.image.attributes or bool(item.image.sources) for item in images]
+    levels = levels_of(container, page.parent)
+    weight = page.weight
+    kept = probability >= cut
+    sums = running(np.array((weight, weight * probability, weight * kept)))
+    _fill_surroundings(
+        *(table.more(_SURROUNDINGS), place, np.flatnonzero(kept), probability, sums),
+        *(levels, page.first, page.last, page.end),
     )
-    add("kind", [_file_kind(item.url) for item in images])
-    add("number", np.minimum(np.arange(len(images)), 60))
-    add("images", np.log1p(len(images)))
-    alike = [_markup(page, number) for number in container]
-    copies = Counter(alike)
-    add("alike", [copies[markup] for markup in alike])
-    add("page_expected", np.log1p(masses[-1]))
-    add("hidden", [page.layout.containers[number].hidden for number in container])
+    add, scores = table.add, keys.total[container]
+    table.add_all(("keys_own", "keys_parent"), keys.own[levels[:2]])
+    table.add_all(_KEYS, np.array((scores, keys.least[container], keys.most[container])))
+    add("in_figure", (page.ancestors[container] & ANCESTOR_BIT["figure"]) != 0)
+    table.add_all(_MARKUP, np.array([_markup(item) for item in images]).T)
+    own_key, key_above = page.key[levels[:2]]
+    alike = numbered(own_key * len(page.layout.containers.keys) + key_above)
+    add("alike", np.bincount(alike)[alike])
+    add("number", np.arange(len(images)))
+    add("images", math.log1p(len(images)))
+    add("page_expected", math.log1p(sums[1, -1]))
     return table
 
 
+_NEAR = (2, 5, 15)
+_AROUND = 5  # levels of containers
+_SURROUNDINGS = [
+    *("before", "after", "kept_before", "from_first", "from_last", "to_kept"),
+    *(f"near{reach}_{side}" for reach in _NEAR for side in ("before", "after")),
+    *(f"above{level}" for level in range(_AROUND)),
+    *(f"above{level}_share" for level in range(_AROUND)),
+    *(f"above{level}_tokens" for level in range(_AROUND)),
+    *(f"above{level}_images" for level in range(_AROUND)),
+]
+_KEYS = ("keys_all", "keys_least", "keys_most")
+_MARKUP = [
+    *("width", "height", "ratio", "role", "fallback", "linked", "link_to_picture", "alt"),
+    *("srcset", "kind"),
+]
+
+
+def _markup(item: PageImage) -> tuple[float, ...]:
+    """What an image's own markup says, in the order of `_MARKUP`."""
+    attributes, link = item.image.attributes, item.target
+    return (
+        item.width,
+        item.height,
+        item.width / item.height if item.height else 0,
+        ROLES.index(item.role) if item.role else -1,
+        item.image.fallback,
+        link != "",
+        bool(link) and _PICTURE_FILE.search(link) is not None,
+        min(len(attributes.get("alt") or ""), 200),
+        "srcset" in attributes or item.image.sources != [],
+        _file_kind(item.url),
+    )
+
+
+@compiled
+def _fill_surroundings(
+    rows: Floats,
+    place: Array,
+    kept: Array,
+    probability: Floats,
+    sums: Array,
+    levels: Array,
+    first: Array,
+    last: Array,
+    end: Array,
+) -> None:
+    weights, masses, kept_sums = sums
+    size = len(probability)
+    images = np.zeros(len(first) + 1)
+    for image in range(len(place)):
+        images[levels[0, image] + 1] += 1
+    images = np.cumsum(images)
+    for image in range(len(place)):
+        at = place[image]
+        rows[0, image] = probability[at - 1] if at > 0 else 0.0
+        rows[1, image] = probability[at] if at < size else 0.0
+        rows[2, image] = kept_sums[at] / max(kept_sums[-1], 1.0)
+        rows[3, image] = at - kept[0]
+        rows[4, image] = at - kept[-1]
+        rows[5, image] = np.abs(kept - at).min()
+        for number in range(len(_NEAR)):
+            low, high = max(at - _NEAR[number], 0), min(at + _NEAR[number], size)
+            before, after = weights[at] - weights[low], weights[high] - weights[at]
+            rows[6 + 2 * number, image] = (masses[at] - masses[low]) / max(before, 1.0)
+            rows[7 + 2 * number, image] = (masses[high] - masses[at]) / max(after, 1.0)
+        for level in range(_AROUND):
+            around = levels[level, image]
+            low, high = first[around], last[around]
+            mass, weight = masses[high] - masses[low], weights[high] - weights[low]
+            rows[12 + level, image] = mass / max(weight, 1.0)
+            rows[12 + _AROUND + level, image] = mass / max(masses[-1], 1e-6)
+            rows[12 + 2 * _AROUND + level, image] = np.log1p(weight)
+            inside = images[end[around]] - images[around]
+            rows[12 + 3 * _AROUND + level, image] = np.log1p(inside)
+
+
 _EXTENSIONS = {"jpg": 1, "jpeg": 1, "jfif": 1, "png": 2, "webp": 3, "avif": 3, "gif": 4, "svg": 5}
-
-
-def _markup(page: BlockFeatures, container: int) -> tuple[str, str]:
-    """What the container and its parent look like."""
-    containers = page.layout.containers
-    return containers[container].key, containers[page.parent[container]].key
 
 
 def _file_kind(url: str) -> int:

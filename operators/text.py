@@ -13,11 +13,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from operators.base import Operator, measured
+from operators.compiled import compiled
 from schemas import columns
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 # Scripts written without spaces: each Han, kana, Hangul or Thai sign counts as a word.
 _WIDE = (
@@ -44,6 +50,7 @@ _REPETITION = (
     "dup_paragraph_ratio",
     "dup_paragraph_char_ratio",
 )
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # spreads the bits of a hash
 _TOP = (2, 3, 4)
 _DUP = (5, 6, 7, 8, 9, 10)
 
@@ -82,29 +89,70 @@ class TextStatistics(Operator[None]):
 
     def measure(self, batch: pa.Table, state: None) -> pa.Table:
         """One row of measures a document; nulls where `nodes` is null."""
-        rows = [_measures(texts) for texts in node_texts(batch["nodes"])]
+        rows: list[list[Any]] = []
+        documents = node_texts(batch["nodes"])
         empty = [None] * len(self.writes)
-        columns_ = zip(*(row if row is not None else empty for row in rows), strict=True)
-        return measured(self.writes, list(columns_) or [[] for _ in self.writes])
+        for start in range(0, len(documents), _AT_ONCE):
+            part = documents[start : start + _AT_ONCE]
+            known = iter(_measures([nodes for nodes in part if nodes is not None]))
+            rows += (empty if nodes is None else next(known) for nodes in part)
+        return measured(self.writes, list(zip(*rows, strict=True)) or [[] for _ in self.writes])
 
 
-def _measures(texts: list[str | None] | None) -> list[Any] | None:
-    if texts is None:
-        return None
+_AT_ONCE = 200  # documents; their words are in hand together
+
+
+def _measures(documents: Sequence[list[str | None]]) -> list[list[Any]]:
+    """The measures of each document, in the order of `TextStatistics.writes`."""
+    if not documents:
+        return []
+    words = [[WORD.findall(text) if text else [] for text in nodes] for nodes in documents]
+    flat = [word for nodes in words for node in nodes for word in node]
+    counts = np.array([sum(map(len, nodes)) for nodes in words], np.int64)
+    numbers: dict[str, int] = {}
+    ids = np.array([numbers.setdefault(word, len(numbers)) for word in flat], np.int64)
+    kinds = np.array([_kind(word) for word in numbers], np.float64).reshape(len(numbers), 3)
+    lengths = kinds[ids, 0] if len(flat) else np.zeros(0)
+    sums = _sums(kinds, ids, counts)
+    repeated = _repetition(ids, lengths, counts, _TOP, _DUP)
+    return [
+        _row(nodes, own, *rest)
+        for nodes, own, *rest in zip(
+            documents, words, counts.tolist(), sums.tolist(), repeated.tolist(), strict=True
+        )
+    ]
+
+
+def _kind(word: str) -> tuple[int, bool, bool]:
+    """Length of a word, whether it holds a letter, and whether it is a stop word."""
+    letters = word.isalpha() or any(map(str.isalpha, word))
+    return len(word), letters, word.lower() in _STOP_WORDS
+
+
+def _row(
+    texts: list[str | None],
+    words: list[list[str]],
+    word_count: int,
+    sums: list[float],
+    repeated: list[float],
+) -> list[Any]:
     paragraphs = [text for text in texts if text]
     lines = [line.strip() for text in paragraphs for line in text.split("\n") if line.strip()]
-    words = [WORD.findall(text) if text else [] for text in texts]
-    flat = [word for node in words for word in node]
+    symbols = sum(text.count("#") + len(_ELLIPSIS.findall(text)) for text in paragraphs)
+    letters, alphabetic, stop_words = sums
     return [
         sum(map(len, paragraphs)),
-        len(flat),
-        _ratio(sum(map(len, flat)), len(flat)),
+        word_count,
+        _ratio(letters, word_count),
         sum(text is None for text in texts),
-        *_word_ratios(paragraphs, lines, flat),
+        _ratio(symbols, word_count),
+        _ratio(sum(line.startswith(_BULLETS) for line in lines), len(lines)),
+        _ratio(sum(line.endswith(("...", "…")) for line in lines), len(lines)),
+        _ratio(alphabetic, word_count),
+        int(stop_words),
         *_duplicates(lines),
         *_duplicates(paragraphs),
-        *[_top_ngram(flat, n) for n in _TOP],
-        *_duplicate_ngrams(flat, _DUP),
+        *repeated,
         [len(text or "") for text in texts],
         [len(node) for node in words],
     ]
@@ -114,58 +162,88 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _word_ratios(paragraphs: list[str], lines: list[str], words: list[str]) -> list[float]:
-    symbols = sum(text.count("#") + len(_ELLIPSIS.findall(text)) for text in paragraphs)
-    return [
-        _ratio(symbols, len(words)),
-        _ratio(sum(line.startswith(_BULLETS) for line in lines), len(lines)),
-        _ratio(sum(line.endswith(("...", "…")) for line in lines), len(lines)),
-        _ratio(sum(any(map(str.isalpha, word)) for word in words), len(words)),
-        sum(word.lower() in _STOP_WORDS for word in words),
-    ]
-
-
 def _duplicates(items: Sequence[str]) -> tuple[float, float]:
     """Share of the items seen before, and of their characters."""
+    if len(set(items)) == len(items):
+        return 0.0, 0.0
     repeats = [(count - 1, len(item)) for item, count in Counter(items).items()]
     repeated = sum(count for count, _ in repeats)
     characters = sum(count * length for count, length in repeats)
     return _ratio(repeated, len(items)), _ratio(characters, sum(map(len, items)))
 
 
-def _top_ngram(words: list[str], n: int) -> float:
-    """Characters inside the most frequent n-gram, all its occurrences, over all characters.
+@compiled
+def _sums(kinds: Floats, ids: Integers, counts: Integers) -> Floats:
+    """Sums of the kinds of each document's words; (D, 3)."""
+    sums = np.zeros((len(counts), kinds.shape[1]))
+    at = 0
+    for document in range(len(counts)):
+        for word in range(at, at + counts[document]):
+            for kind in range(kinds.shape[1]):
+                sums[document, kind] += kinds[ids[word], kind]
+        at += counts[document]
+    return sums
 
-    Occurrences may overlap, so the share is capped at 1. A most frequent n-gram that occurs only
-    once repeats nothing and measures 0.
+
+@compiled
+def _repetition(
+    ids: Integers, lengths: Floats, counts: Integers, top: tuple[int, ...], dup: tuple[int, ...]
+) -> Floats:
+    """Gopher's shares of characters in repeated n-grams of each document's words; (D, T + U).
+
+    For each n of `top`: the characters inside the most frequent n-gram, all its occurrences, over
+    all characters. Occurrences may overlap, so the share is capped at 1; an n-gram that occurs only
+    once repeats nothing. For each n of `dup`: the characters of the words that an n-gram seen
+    before covers, each word once, over all characters.
     """
-    grams = Counter(zip(*(words[i:] for i in range(n)), strict=False))
-    if not grams:
-        return 0.0
-    top = max(grams.values())
-    if top < 2:
-        return 0.0
-    longest = max(sum(map(len, gram)) for gram, count in grams.items() if count == top)
-    return min(_ratio(longest * top, sum(map(len, words))), 1.0)
-
-
-def _duplicate_ngrams(words: list[str], sizes: Sequence[int]) -> list[float]:
-    """For each size, the share of characters in words covered by an n-gram seen before.
-
-    A word covered by several repeated n-grams counts once, as Gopher asks.
-    """
-    lengths = list(map(len, words))
-    total = sum(lengths)
-    shares = []
-    for n in sizes:
-        seen: set[tuple[str, ...]] = set()
-        covered = until = 0
-        for start, gram in enumerate(zip(*(words[i:] for i in range(n)), strict=False)):
-            if gram in seen:
-                first = max(start, until)
-                covered += sum(lengths[first : start + n])
+    shares = np.zeros((len(counts), len(top) + len(dup)))
+    size = 16
+    while size < 2 * counts.max():
+        size *= 2
+    first = np.zeros(size, np.int64)  # where the n-gram in each slot of a hash table first occurred
+    seen = np.zeros(size, np.int64)
+    used = np.zeros(size, np.int64)  # the table is empty where this is not the present round
+    hashes = np.zeros(counts.max(), np.uint64)
+    now, low = 0, 0
+    for document in range(len(counts)):
+        high = low + counts[document]
+        total = lengths[low:high].sum()
+        mask = 15
+        while mask + 1 < 2 * counts[document]:
+            mask = 2 * mask + 1
+        hashes[:] = 0
+        for n in range(1, max(max(top), max(dup)) + 1):
+            now += 1
+            until, covered, most, longest = 0, 0.0, 1, 0.0
+            for start in range(low, high - n + 1):
+                mixed = (hashes[start - low] ^ np.uint64(ids[start + n - 1] + 1)) * _MULTIPLIER
+                hashes[start - low] = mixed
+                if n not in top and n not in dup:
+                    continue
+                slot = np.int64(mixed >> np.uint64(32)) & mask
+                while used[slot] == now:
+                    same = True
+                    for place in range(n):
+                        same &= ids[first[slot] + place] == ids[start + place]
+                    if same:
+                        break
+                    slot = (slot + 1) & mask
+                if used[slot] != now:
+                    used[slot], seen[slot], first[slot] = now, 1, start
+                    continue
+                seen[slot] += 1
+                if n in top and seen[slot] >= most:
+                    size_of_gram = lengths[start : start + n].sum()
+                    longest = max(longest, size_of_gram) if seen[slot] == most else size_of_gram
+                    most = seen[slot]
+                for word in range(max(start, until), start + n):
+                    covered += lengths[word]
                 until = start + n
-            else:
-                seen.add(gram)
-        shares.append(_ratio(covered, total))
+            for column in range(len(top)):
+                if top[column] == n and most > 1:
+                    shares[document, column] = min(longest * most / total, 1.0)
+            for column in range(len(dup)):
+                if dup[column] == n and total:
+                    shares[document, len(top) + column] = covered / total
+        low = high
     return shares

@@ -1,8 +1,8 @@
-"""Gradient-boosted oblivious trees, evaluated for many rows at once.
+"""Gradient-boosted oblivious trees, evaluated for many columns of a table at once.
 
 An oblivious tree (Prokhorenkova et al. 2018, CatBoost, NeurIPS) asks the same question at every
-node of a level, so a row's leaf is a binary number of `depth` comparisons: no branching, and a
-whole ensemble is a handful of array operations.
+node of a level, so the leaf is a binary number of `depth` comparisons: no branching, and the
+columns go through each comparison side by side.
 """
 
 from __future__ import annotations
@@ -13,8 +13,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_ROWS = 256  # at once, so that what is in hand stays in the processor's cache
+from operators.compiled import compiled
+
 Floats = npt.NDArray[np.float32]
+
+
+@compiled
+def _logits(
+    table: Floats,
+    feature: npt.NDArray[np.int16],
+    threshold: Floats,
+    leaves: Floats,
+    bias: np.float32,
+) -> Floats:
+    trees, depth = feature.shape
+    size = table.shape[1]
+    sums = np.full(size, bias, np.float32)
+    leaf = np.empty(size, np.uint8)
+    for tree in range(trees):
+        leaf[:] = 0
+        for level in range(depth):
+            values = table[feature[tree, level]]
+            border = threshold[tree, level]
+            for column in range(size):
+                leaf[column] |= np.uint8(values[column] > border) << np.uint8(level)
+        values = leaves[tree]
+        for column in range(size):
+            sums[column] += values[leaf[column]]
+    return sums
 
 
 @dataclass(frozen=True)
@@ -22,8 +48,8 @@ class ObliviousTrees:
     """An ensemble of T trees of depth D.
 
     Attributes:
-        feature: column of the matrix that each level compares; (T, D).
-        threshold: a row goes to the upper half where its value is greater; (T, D).
+        feature: row of the table that each level compares; (T, D).
+        threshold: the upper half is taken where the value is greater; (T, D).
         leaves: value of each leaf, by its binary number, first level lowest; (T, 2**D).
         bias: added to the sum of the leaves.
     """
@@ -33,25 +59,13 @@ class ObliviousTrees:
     leaves: Floats
     bias: float
 
-    def logits(self, rows: Floats) -> Floats:
-        """The sum over trees for each row of the (N, F) matrix; (N,)."""
-        sums = [self._logits(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)]
-        return np.concatenate(sums) if sums else np.zeros(0, np.float32)
+    def logits(self, table: Floats) -> Floats:
+        """The sum over trees for each column of the (F, N) table; (N,)."""
+        return _logits(table, self.feature, self.threshold, self.leaves, np.float32(self.bias))
 
-    def _logits(self, rows: Floats) -> Floats:
-        trees, depth = self.feature.shape
-        columns = np.ascontiguousarray(rows.T)
-        leaf = np.zeros((trees, len(rows)), np.uint8)
-        for level in range(depth):
-            above = columns[self.feature[:, level]] > self.threshold[:, level, None]
-            leaf |= above.view(np.uint8) << np.uint8(level)
-        offsets = np.arange(trees, dtype=np.int32)[:, None] << depth
-        values: Floats = self.leaves.ravel()[leaf + offsets].sum(axis=0, dtype=np.float32)
-        return values + np.float32(self.bias)
-
-    def probabilities(self, rows: Floats) -> Floats:
+    def probabilities(self, table: Floats) -> Floats:
         """The logistic function of `logits`; (N,)."""
-        return np.float32(1) / (np.float32(1) + np.exp(-self.logits(rows)))
+        return np.float32(1) / (np.float32(1) + np.exp(-self.logits(table)))
 
     @classmethod
     def from_arrays(cls, arrays: Any, prefix: str) -> ObliviousTrees:

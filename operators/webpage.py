@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from operators.dom import without_permalink
 from operators.jsonld import Entity, Graph, Kind, stated
 
 MAX_TITLE = 500
@@ -111,7 +112,6 @@ _OF_AUTHOR = re.compile(r"author|byline", re.I)
 # `http://ogp.me/ns/article#published_time`.
 _KEY_SIGNS = str.maketrans({":": ".", "#": ".", "-": None, "_": None})
 _META_NAMES = frozenset(("property", "name", "http-equiv"))
-_PERMALINK = re.compile(r" ?¶$| #$")
 _CONTAINERS = frozenset(("html", "body", "main", "article"))
 _ASIDE = re.compile(r"comment|related|sidebar|recommend|teaser|reviews?\b|quote")
 # The wrappers of a whole page have classes such as `with-sidebar`.
@@ -245,7 +245,7 @@ def _title_of(work: Entity) -> str:
 
 def _headings(nodes: list[LexborNode]) -> list[Heading]:
     texts = ((node, node_text(node, MAX_TITLE) or "") for node in nodes[:MAX_CANDIDATES])
-    named = ((node, _PERMALINK.sub("", text)) for node, text in texts)
+    named = ((node, without_permalink(text)) for node, text in texts)
     return [Heading(node, text, letters(text)) for node, text in named if text]
 
 

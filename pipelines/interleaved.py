@@ -18,7 +18,7 @@ INTERLEAVED = Recipe(
             {"interleaved": ExtractInterleaved, "trafilatura": ExtractTrafilatura},
             choose="extractor",
         ),
-        step("language", "language of documents and nodes", LanguageId),
         step("text", "sizes, word statistics and repetition", TextStatistics),
+        step("language", "language of documents and nodes", LanguageId),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from pipelines.backend import environment
 from tests.support import RAY_ENVIRONMENT, SeaweedServer, start_ray_head
 
 ROOT = Path(__file__).parent.parent
+
+# Compiled loops check the bounds of arrays here, as Python does, and are kept apart for that.
+os.environ["NUMBA_BOUNDSCHECK"] = "1"
+os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba")
 
 
 @pytest.fixture(scope="session")

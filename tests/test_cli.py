@@ -43,7 +43,7 @@ def test_help_is_quick_and_lists_every_command() -> None:
 
 
 def test_importing_pipelines_loads_neither_ray_nor_models() -> None:
-    heavy = "{'ray', 'torch', 'polars', 'fasttext'}"
+    heavy = "{'ray', 'torch', 'polars', 'fasttext', 'numba'}"
     code = f"import sys, pipelines; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -79,13 +79,13 @@ def test_a_changed_stage_recomputes_itself_and_its_descendants_only(tmp_path: Pa
 
 
 def test_a_loosened_rule_computes_only_the_rows_that_come_alive(tmp_path: Path) -> None:
-    job = write_job(tmp_path, rules={"english": {"keep": "lang == 'en'"}})
+    job = write_job(tmp_path, rules={"long": {"keep": "word_count >= 800"}})
     first = run(job)
-    assert computed(first) == {"extract": 8, "language": 7, "text": 3}
-    edit(job, lambda j: j["rules"].update(english={"keep": "lang in ['en', 'zh', 'ja']"}))
-    assert computed(run(job)) == {"extract": 0, "language": 0, "text": 2}
+    assert computed(first) == {"extract": 8, "text": 7, "language": 3}
+    edit(job, lambda j: j["rules"].update(long={"keep": "word_count >= 650"}))
+    assert computed(run(job)) == {"extract": 0, "text": 0, "language": 2}
     (tmp_path / "fresh").mkdir()
-    run(write_job(tmp_path / "fresh", rules={"english": {"keep": "lang in ['en', 'zh', 'ja']"}}))
+    run(write_job(tmp_path / "fresh", rules={"long": {"keep": "word_count >= 650"}}))
     assert folder_digest(tmp_path / "shards") == folder_digest(tmp_path / "fresh" / "shards")
 
 
@@ -116,11 +116,11 @@ def test_a_repeated_or_touched_input_adds_nothing(tmp_path: Path) -> None:
 
 def test_only_brings_one_stage_up_to_date_and_exports_nothing(tmp_path: Path) -> None:
     job = write_job(tmp_path)
-    result = run(job, only="language")
-    assert computed(result) == {"extract": 8, "language": 7}
+    result = run(job, only="text")
+    assert computed(result) == {"extract": 8, "text": 7}
     assert not (tmp_path / "shards").exists()
     assert not (tmp_path / "store" / "verdicts").exists()
-    assert computed(run(job)) == {"extract": 0, "language": 0, "text": 7}
+    assert computed(run(job)) == {"extract": 0, "text": 0, "language": 7}
 
 
 def test_from_computes_a_stage_and_its_descendants_again(tmp_path: Path) -> None:
@@ -294,11 +294,11 @@ def test_a_loosened_rule_computes_in_workers_not_in_the_driver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on = {"backend": "local", "workers": 1}
-    job = write_job(tmp_path, on=on, rules={"english": {"keep": "lang == 'en'"}})
+    job = write_job(tmp_path, on=on, rules={"long": {"keep": "word_count >= 800"}})
     run(job)
     edit(job, lambda j: j.update(rules={}))
-    monkeypatch.setattr("operators.text.TextStatistics.measure", lambda *_: 1 / 0)
-    assert computed(run(job))["text"] == 4
+    monkeypatch.setattr("operators.language.LanguageId.measure", lambda *_: 1 / 0)
+    assert computed(run(job))["language"] == 4
 
 
 def test_rules_over_what_documents_are_born_with_come_before_any_stage(tmp_path: Path) -> None:
@@ -431,7 +431,7 @@ def test_the_manifest_is_last_and_tells_how_to_check(tmp_path: Path) -> None:
     assert {s["name"]: s["sha256"] for s in manifest["shards"]} == digests
     assert manifest["job"]["unit_rows"] == 3
     assert manifest["inputs"][0]["sha256"]
-    assert "lid.176.ftz" in manifest["stages"][1]["provenance"]
+    assert "lid.176.ftz" in manifest["stages"][2]["provenance"]
     assert not (tmp_path / "shards" / "_RUNNING.json").exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from operators.decode import UndecodablePage, decode_html
+from operators.decode import UndecodablePage, decode_html, utf8_html
 from operators.extract_trafilatura import ExtractTrafilatura
 from schemas.columns import NODE_KINDS
 from tests.strategies import pages
@@ -33,6 +33,12 @@ CHINESE = "今天天气很好，我们一起去公园散步。"
 def test_a_byte_order_mark_wins_over_any_declaration(encoding: str, declared: str | None) -> None:
     page = f"<meta charset=latin-1>{RUSSIAN}"
     assert decode_html(page.encode(encoding), declared) == page
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_any_page_is_to_be_had_as_utf8(encoding: str) -> None:
+    page = "<meta charset=gbk><p>plain" if encoding == "ascii" else f"<meta charset=gbk>{CHINESE}"
+    assert utf8_html(page.encode(encoding)).decode() == page
 
 
 def test_a_big_endian_byte_order_mark_is_known() -> None:

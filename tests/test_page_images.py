@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import given, settings
@@ -332,6 +333,33 @@ def test_role(attributes: dict[str, str], address: str, role: str | None) -> Non
     marked = image(class_=attributes.get("class"), id=attributes.get("id"))
     url = absolute(address, ADDRESS) or ""
     assert role_of(marked, url, *declared_size(dict(attributes), url)) == role
+
+
+@pytest.mark.parametrize(
+    ("around", "role"),
+    [
+        ("div ad-slot", "advertisement"),
+        ("div sponsoredContent", "advertisement"),
+        ("td user_avatar", "avatar"),
+        ("div shadow upload", None),
+        ("div banner logo", None),
+    ],
+)
+def test_the_container_tells_advertisements_and_avatars(around: str, role: str | None) -> None:
+    shown = image()
+    shown.around = around
+    assert role_of(shown, "http://a.org/photos/mill.jpg", 600, 400) == role
+
+
+_PATHS = st.text(st.sampled_from("ab/.?=&%-_~;,:#\\é "), max_size=12)
+
+
+@given(st.sampled_from(("http://a.org/b/c.html", "https://a.org", "", "ftp://a.org/")), _PATHS)
+def test_every_address_is_resolved_as_the_standard_library_does(base: str, path: str) -> None:
+    joined = urljoin(base, f"/{path}")
+    expected = joined if joined.startswith(("http://", "https://")) else None
+    if base and not path.startswith(("/", "\\")):
+        assert absolute(f"/{path}", base) == expected
 
 
 def test_every_role_can_be_found() -> None:

@@ -34,17 +34,20 @@ from rapidfuzz.distance import LCSseq
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from operators.block_features import (
+    ROOM,
     BlockFeatures,
+    FeatureTable,
     Lexicon,
+    add_context_features,
+    add_lexicon_features,
     best_cut,
-    context_features,
     key_scores,
     key_words,
-    lexicon_features,
 )
 from operators.decode import UndecodablePage, decode_html
 from operators.dom import read_page
-from operators.page_images import image_features, images_near, page_images
+from operators.extract import is_content
+from operators.page_images import PageImage, image_features, images_near, page_images
 from pipelines.gold import GoldPage, find_sets
 from pipelines.scores import Snippets, file_name, tokens
 
@@ -53,7 +56,7 @@ INNER_FOLDS = 4
 MODEL = Path(__file__).resolve().parents[2] / "operators" / "models" / "extraction.npz"
 COMMON: dict[str, Any] = {
     "loss_function": "CrossEntropy",
-    "border_count": 64,
+    "border_count": 32,
     "rsm": 0.5,
     "boosting_type": "Plain",
     "bootstrap_type": "MVS",
@@ -65,7 +68,7 @@ FIRST = {"depth": 6, "iterations": 250, "learning_rate": 0.18, "random_seed": 0}
 SECOND = {"depth": 6, "iterations": 150, "learning_rate": 0.14, "random_seed": 1}
 IMAGES = {"depth": 4, "iterations": 150, "learning_rate": 0.08, "random_seed": 2}
 MIN_DOMAINS = 6
-SET_BALANCE = 0.3
+SET_BALANCE = 0.5
 
 Matrix = Any
 
@@ -77,7 +80,6 @@ class Example:
     set_name: str
     gold: GoldPage
     page: BlockFeatures
-    base: Matrix
     words: list[list[str]]
     label: Matrix
     weight: Matrix
@@ -105,16 +107,15 @@ def examples(folder: str) -> Iterator[Example]:
                 page = read_page(decode_html(gold.payload))
             except UndecodablePage:
                 continue
-            if not page.layout.blocks:
+            if not page.layout.blocks.text:
                 continue
             measured = BlockFeatures(page.layout, page.title)
-            words = [tokens(block.text) for block in page.layout.blocks]
+            words = [tokens(text) for text in page.layout.blocks.text]
             label, weight = _labelled(gold, measured.texts, words)
             yield Example(
                 gold_set.name,
                 gold,
                 measured,
-                measured.table.matrix(),
                 words,
                 label,
                 weight,
@@ -202,9 +203,11 @@ class LexiconCounts:
 def _words_of_markup(example: Example) -> list[frozenset[str]]:
     containers = example.page.layout.containers
     above: list[frozenset[str]] = []
-    for container in containers:
-        around = above[container.parent] if container.parent >= 0 else frozenset()
-        above.append(around | key_words(container.key[len(container.tag) :]))
+    for number, parent in enumerate(containers.parent):
+        around = above[parent] if parent >= 0 else frozenset()
+        above.append(
+            around | key_words(containers.key_of(number)[len(containers.tag_of(number)) :])
+        )
     return [above[number] for number in example.page.container]
 
 
@@ -220,8 +223,9 @@ def _votes(example: Example, words: list[frozenset[str]]) -> dict[str, tuple[flo
 
 
 def _with_lexicon(example: Example, lexicon: Lexicon) -> Matrix:
-    keys = key_scores(example.page, lexicon)
-    return np.hstack([example.base, lexicon_features(example.page, keys).matrix()])
+    table = example.page.table.branch()
+    add_lexicon_features(table, example.page, key_scores(example.page, lexicon))
+    return table.filled().T.copy()
 
 
 def _fit(rows: list[Matrix], found: list[Example], settings: dict[str, Any]) -> Any:
@@ -299,7 +303,10 @@ class Training:
         return first, second
 
     def _stacked(self, rows: Matrix, index: int, first: Matrix) -> Matrix:
-        return np.hstack([rows, context_features(self.found[index].page, first).matrix()])
+        page = self.found[index].page
+        context = FeatureTable(page.size, ROOM)
+        add_context_features(context, page, first)
+        return np.hstack([rows, context.filled().T])
 
     def fit_all(self, first: list[Matrix]) -> tuple[Lexicon, Any, Any]:
         """The lexicon and the two classifiers, from all pages; `first` is cross-validated."""
@@ -312,41 +319,64 @@ class Training:
         self.say("second stage, all pages")
         return self.counts.lexicon(everyone), one, two
 
-    def images(self, second: list[Matrix]) -> tuple[Any, list[tuple[int, Matrix, Matrix]]]:
-        """The image classifier, and (page, label, cross-validated probability) of each page."""
-        measured = []
+    def block_features(self) -> list[str]:
+        """Names of the second stage's features; the first stage's come first among them."""
+        page = self.found[0].page
+        table = page.table.branch()
+        add_lexicon_features(table, page, key_scores(page, Lexicon({})))
+        add_context_features(table, page, np.full(page.size, 0.5, np.float32))
+        return table.names
+
+    def images(self, second: list[Matrix]) -> tuple[Any, list[ShownImages]]:
+        """The image classifier, and pages' images with their cross-validated probabilities."""
         lexicons = [
             self.counts.lexicon([i for i in range(len(self.found)) if self.folds[i] != fold])
             for fold in range(FOLDS)
         ]
+        pages = []
         for index, example in enumerate(self.found):
-            if example.gold.images is None:
-                continue
-            cut, _ = best_cut(second[index], example.page.weight)
-            near = images_near(example.page.layout.images, second[index] >= cut)
-            shown = page_images(near, example.base_url)
-            if not shown:
-                continue
-            keys = key_scores(example.page, lexicons[self.folds[index]])
-            rows = image_features(example.page, second[index], cut, keys, shown).matrix()
-            names = [image.names for image in example.gold.images]
-            label = np.array([any(file_name(s.url) in n for n in names) for s in shown], float)
-            measured.append((index, rows, label))
-        result = []
-        for index, rows, label in measured:
-            fold = self.folds[index]
-            if fold not in (fitted := getattr(self, "_image_models", {})):
-                others = [m for m in measured if self.folds[m[0]] != fold]
-                fitted[fold] = _fit_images(others)
-                self._image_models = fitted
-            result.append((index, label, _predict(fitted[fold], rows)))
-        return _fit_images(measured), result
+            if example.gold.images is not None:
+                shown = _shown(example, second[index], lexicons[self.folds[index]])
+                if shown is not None:
+                    pages.append(shown)
+        for fold in range(FOLDS):
+            model = _fit_images([p for p in pages if p.example.fold(FOLDS) != fold])
+            for page in pages:
+                if page.example.fold(FOLDS) == fold:
+                    page.probability = _predict(model, page.rows)
+        return _fit_images(pages), pages
 
 
-def _fit_images(measured: list[tuple[int, Matrix, Matrix]]) -> Any:
-    rows = np.concatenate([rows for _, rows, _ in measured])
-    label = np.concatenate([label for _, _, label in measured])
-    weight = np.concatenate([np.full(len(y), 1 / np.sqrt(len(y))) for _, _, y in measured])
+@dataclass
+class ShownImages:
+    """The images of a gold page, measured and labelled; `kept` are its blocks."""
+
+    example: Example
+    images: list[PageImage]
+    kept: list[bool]
+    features: list[str]
+    rows: Matrix
+    label: Matrix
+    probability: Matrix = None
+
+
+def _shown(example: Example, probability: Matrix, lexicon: Lexicon) -> ShownImages | None:
+    page = example.page
+    cut, _ = best_cut(probability, page.weight)
+    kept = probability >= cut
+    images = page_images(images_near(page.layout.images, kept), example.base_url)
+    if not images:
+        return None
+    table = image_features(page, probability, cut, key_scores(page, lexicon), images)
+    names = [image.names for image in example.gold.images or ()]
+    label = np.array([any(file_name(image.url) in n for n in names) for image in images], float)
+    return ShownImages(example, images, kept.tolist(), table.names, table.filled().T.copy(), label)
+
+
+def _fit_images(pages: list[ShownImages]) -> Any:
+    rows = np.concatenate([page.rows for page in pages])
+    label = np.concatenate([page.label for page in pages])
+    weight = np.concatenate([np.full(len(p.label), 1 / np.sqrt(len(p.label))) for p in pages])
     pool = catboost.Pool(rows, label, weight=weight)
     return catboost.CatBoostClassifier(**COMMON, **IMAGES).fit(pool)
 
@@ -386,17 +416,21 @@ def report(found: list[Example], second: list[Matrix], say: Callable[[str], None
 
 
 def report_images(
-    found: list[Example], result: list[tuple[int, Matrix, Matrix]], say: Callable[[str], None]
+    found: list[Example], pages: list[ShownImages], say: Callable[[str], None]
 ) -> None:
-    """Recall and precision of images by set and threshold."""
-    for name in sorted({found[index].set_name for index, _, _ in result}):
+    """Recall and precision of the images that the extractor would keep, by set and threshold."""
+    for name in sorted({page.example.set_name for page in pages}):
         total = sum(len(e.gold.images or ()) for e in found if e.set_name == name)
         line = []
         for cut in (0.2, 0.3, 0.4, 0.5, 0.6):
-            kept = [(y, p >= cut) for i, y, p in result if found[i].set_name == name]
-            hit = sum(float((y * k).sum()) for y, k in kept)
-            shown = sum(int(k.sum()) for _, k in kept)
-            line.append(f"{cut}: {hit / max(total, 1):.3f}/{hit / max(shown, 1):.3f}")
+            kept = hit = 0
+            for page in (page for page in pages if page.example.set_name == name):
+                for image, chance, good in zip(
+                    page.images, page.probability, page.label, strict=True
+                ):
+                    if is_content(image, chance, page.kept, cut):
+                        kept, hit = kept + 1, hit + int(good)
+            line.append(f"{cut}: {hit / max(total, 1):.3f}/{hit / max(kept, 1):.3f}")
         say(f"images {name:16} {total:4} gold, recall/precision at " + "  ".join(line))
 
 
@@ -441,8 +475,8 @@ def main() -> None:
     report(training.found, first, training.say)
     training.say("both stages")
     report(training.found, second, training.say)
-    image_model, result = training.images(second)
-    report_images(training.found, result, training.say)
+    image_model, pages = training.images(second)
+    report_images(training.found, pages, training.say)
     if options.cross_validate:
         return
     lexicon, one, two = training.fit_all(first)
@@ -451,6 +485,8 @@ def main() -> None:
         **arrays_of(one, "first"),
         **arrays_of(two, "second"),
         **arrays_of(image_model, "images"),
+        "block_features": np.array(training.block_features()),
+        "image_features": np.array(pages[0].features),
         "key_words": np.array(words),
         "key_scores": np.array([lexicon.words[word] for word in words], np.float32),
     }

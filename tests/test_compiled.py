@@ -1,0 +1,70 @@
+"""Compiled loops answer as the Python that they are written in, wherever they may be kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from inspect import unwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from operators import block_features, markup_cost, page_images, trees
+from operators.content_model import load
+from operators.dom import read_page
+
+PAGES = Path(__file__).parent / "pages"
+MODULES = (block_features, markup_cost, page_images, trees)
+
+
+def measured(html: bytes) -> list[Any]:
+    """Everything that is computed of a page's blocks and images."""
+    page, model = read_page(html), load()
+    features = block_features.BlockFeatures(page.layout, page.title)
+    judgement = model.judge(features)
+    images = page_images.page_images(page.layout.images, "http://a.org/")
+    return [
+        markup_cost.excess(html + b"<b>a</b>" * 5000, 30_000) is None,
+        features.table.filled().copy(),
+        judgement.probability,
+        model.judge_images(features, judgement, images),
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PAGES.glob("*.html")))
+def test_compiled_loops_answer_as_python_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    html = (PAGES / name).read_bytes()
+    fast = measured(html)
+    loops = 0
+    for module in MODULES:
+        for loop, value in list(vars(module).items()):
+            # What is cached has `__wrapped__` too, but no code of its own.
+            if hasattr(value, "__wrapped__") and hasattr(value, "__code__"):
+                monkeypatch.setattr(module, loop, unwrap(value))
+                loops += 1
+    assert loops > 10
+    with np.errstate(all="ignore"):
+        slow = measured(html)
+    for one, other in zip(fast, slow, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_loops_run_where_machine_code_cannot_be_kept(tmp_path: Path) -> None:
+    code = "import numpy as np; from loop import total; print(total(np.arange(4.0)))"
+    (tmp_path / "loop.py").write_text(
+        "from operators.compiled import compiled\n\n@compiled\ndef total(values):\n"
+        "    found = 0.0\n    for value in values:\n        found += value\n    return found\n"
+    )
+    (tmp_path / "__pycache__").write_text("no folder")
+    environment = os.environ | {"HOME": os.devnull, "XDG_CACHE_HOME": os.devnull}
+    found = subprocess.run(
+        [sys.executable, "-B", "-c", code],
+        env=environment | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.stdout.strip(), found.returncode) == ("6.0", 0), found.stderr
