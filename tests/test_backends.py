@@ -140,7 +140,7 @@ def test_ray_gives_stages_with_state_workers_of_their_own(
     plan = compile_plan(load_job(write_job(tmp_path, on=on)))
     made = make_backend(plan)
     try:
-        assert made.groups() == (1, 2, 3)
+        assert made.groups() == (2, 3)
         assert LanguageId.stateful
     finally:
         made.close()
@@ -149,7 +149,7 @@ def test_ray_gives_stages_with_state_workers_of_their_own(
 def test_a_job_can_ask_for_other_resources(tmp_path: Path) -> None:
     on = {"backend": "local", "resources": {"language": {"cpus": 2, "gpus": 0.5}}}
     plan = compile_plan(load_job(write_job(tmp_path, on=on)))
-    assert plan.stages[1].resources == Resources(2, 0.5)
+    assert plan.stages[2].resources == Resources(2, 0.5)
 
 
 def test_killed_drivers_and_workers_on_ray_leave_the_same_shards(
