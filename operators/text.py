@@ -87,6 +87,10 @@ class TextStatistics(Operator[None]):
         "node_word_count",
     )
 
+    def setup(self) -> None:
+        """Loops are compiled here, not on the time of the first documents."""
+        _measures([["any text"]])
+
     def measure(self, batch: pa.Table, state: None) -> pa.Table:
         """One row of measures a document; nulls where `nodes` is null."""
         rows: list[list[Any]] = []
