@@ -233,7 +233,7 @@ class _Walk:
         """Visit every node below `root` in document order.
 
         One loop without calls for what is frequent: a page has thousands of nodes, and this is a
-        quarter of what a page costs.
+        third of what a page costs.
         """
         stack: list[tuple[LexborNode, int]] = []
         pieces, links = self.pieces, self.links
