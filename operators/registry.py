@@ -8,13 +8,15 @@ from operators.base import Operator
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
+from operators.minhash import MinHash
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
 from operators.warc import WarcSource
 from schemas.errors import did_you_mean
 
 OPERATORS: dict[str, type[Operator[Any]]] = {
-    kind.name: kind for kind in (ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics)
+    kind.name: kind
+    for kind in (ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics, MinHash)
 }
 
 SOURCES: dict[str, type[Source]] = {

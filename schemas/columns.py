@@ -147,6 +147,12 @@ _ALL = [
         "node_char_count", pa.int32(), "characters of the node's text", "characters", level="node"
     ),
     Column("node_word_count", pa.int32(), "words of the node", "words", level="node"),
+    # Duplicates.
+    Column(
+        "minhash",
+        pa.binary(),
+        "MinHash signature of the text: 16 bits a permutation, little-endian; null without words",
+    ),
     # Images found in the inputs themselves.
     Column("image_url", pa.string(), "address of the image", nullable=False, level="image"),
     Column("image_type", pa.string(), "media type that the server declared", level="image"),
