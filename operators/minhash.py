@@ -36,6 +36,8 @@ _TABLE_END = 0x40000  # what comes after is a letter
 _SPACE, _SKIPPED, _MARK, _WIDE = (np.uint32(kind << 24) for kind in (1, 2, 3, 4))
 _KIND, _SIGN = np.uint32(0xFF << 24), np.uint32((1 << 24) - 1)
 
+_INVISIBLE = "\u00ad\u180e\u200b"  # counted otherwise by Unicode 3.2
+
 # Odd numbers that spread the bits of what they multiply: the digits of the golden ratio, and those
 # with which SplitMix mixes (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
 # generators").
@@ -127,10 +129,10 @@ def sign_table(normalise: bool) -> Words:
     if normalise:
         for code, sign in enumerate(signs):
             category = unicodedata.ucd_3_2_0.category(sign)
-            if category[0] in "PS":
-                table[code] = _SPACE
-            elif category in ("Cc", "Cf", "Co") and not sign.isspace():
+            if sign in _INVISIBLE or (category in ("Cc", "Cf", "Co") and not sign.isspace()):
                 table[code] = _SKIPPED
+            elif category[0] in "PS":
+                table[code] = _SPACE
             elif category in ("Lu", "Lt") and len(sign.lower()) == 1:
                 table[code] = ord(sign.lower())
     return table
@@ -145,6 +147,7 @@ def _parts(documents: pa.ListArray) -> Iterator[tuple[Bytes, Integers, Integers]
     texts = pc.fill_null(pc.struct_field(documents.values, "text"), "")
     _, ends, data = texts.buffers()
     text = np.frombuffer(data or b"", np.uint8)
+    text.flags.writeable = False  # as some buffers are; a loop is compiled for each kind
     offsets = np.frombuffer(ends, np.int32)[texts.offset :][: len(texts) + 1].astype(np.int64)
     edges = documents.offsets.to_numpy().astype(np.int64)
     known = documents.is_valid().to_numpy(zero_copy_only=False)
