@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from operators.compiled import compiled
 
-Ids = TypeVar("Ids", np.int64, np.uint64)
+Ids = TypeVar("Ids", bound=np.generic)
 Integers = npt.NDArray[np.int64]
 
 

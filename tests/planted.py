@@ -24,6 +24,16 @@ def jaccard(one: Sequence[str], other: Sequence[str]) -> float:
     return len(left & right) / len(left | right)
 
 
+def length_for(target: float, about: int = 500) -> int:
+    """How many words near `about` a text must have for a Jaccard similarity of just `target`."""
+
+    def inexact(words: int) -> tuple[float, int]:
+        changes = (words - SHINGLE + 1) * (1 - target) / (1 + target) / SHINGLE
+        return round(abs(changes - round(changes)), 6), abs(words - about)
+
+    return min(range(about - 100, about + 101), key=inexact)
+
+
 def altered(words: Sequence[str], target: float, chance: random.Random) -> list[str] | None:
     """A copy of Jaccard similarity `target`, or as near as whole words get; None if that failed.
 

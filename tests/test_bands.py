@@ -176,7 +176,7 @@ def components(pairs: list[tuple[int, int]]) -> dict[int, int]:
 
 
 def found(pairs: list[tuple[int, int]], kind: type = np.int64) -> dict[int, int]:
-    ends = np.array(pairs, kind).reshape(-1, 2)
+    ends: np.ndarray = np.array(pairs, kind).reshape(-1, 2)
     ids, least = connected_components(ends[:, 0], ends[:, 1])
     assert ids.dtype == least.dtype == kind
     assert ids.tolist() == sorted(set(ids.tolist()))
@@ -214,7 +214,7 @@ def test_ids_may_use_all_64_bits() -> None:
 
 
 def test_a_long_chain_is_one_component() -> None:
-    chain = np.arange(200_000)
+    chain = np.arange(200_000, dtype=np.int64)
     order = RNG.permutation(len(chain) - 1)
     ids, least = connected_components(chain[1:][order], chain[:-1][order])
     assert (ids == chain).all()
@@ -222,7 +222,7 @@ def test_a_long_chain_is_one_component() -> None:
 
 
 def test_ends_that_do_not_fit_are_refused() -> None:
-    ids = np.arange(3)
+    ids = np.arange(3, dtype=np.int64)
     with pytest.raises(ValueError, match=r"int64\(3,\) and int64\(2,\)"):
         connected_components(ids, ids[:2])
     with pytest.raises(ValueError, match=r"int64\(3,\) and uint64\(3,\)"):

@@ -120,7 +120,8 @@ def test_words_are_those_of_text_statistics(text: str) -> None:
 
 @pytest.mark.parametrize("target", [0.2, 0.5, 0.8, 0.95])
 def test_agreement_estimates_the_jaccard_similarity(target: float) -> None:
-    chance, pairs = random.Random(7), []
+    chance = random.Random(7)
+    pairs: list[tuple[list[str], list[str]]] = []
     while len(pairs) < 60:
         words = [f"w{chance.randrange(5000)}" for _ in range(chance.choice([200, 400, 1000]))]
         copy = altered(words, target, chance)

@@ -39,7 +39,8 @@ def found() -> dict[str, dict[str, Any]]:
     for name, kind in OPERATORS.items():
         operator = kind()
         result = operator.measure(rows.select(operator.reads.names), operator.setup())
-        text = json.dumps(result.select(operator.writes.names).to_pylist(), sort_keys=True)
+        found = result.select(operator.writes.names).to_pylist()
+        text = json.dumps(found, sort_keys=True, default=bytes.hex)
         values[name] = {
             "version": operator.version,
             "provenance": operator.provenance(),

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
+from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold
 from tests.benchmarks.startup import cli_help, import_pipelines
@@ -35,6 +36,8 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         extraction_throughput,
         language_throughput,
         text_rules_throughput,
+        minhash_throughput,
+        minhash_recall,
         engine_overhead,
         engine_memory,
         kill_test_local,
