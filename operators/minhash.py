@@ -25,7 +25,7 @@ from schemas import columns
 
 Bytes = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.uint16]
-Words = npt.NDArray[np.uint32]
+Numbers = npt.NDArray[np.uint32]
 Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 
@@ -96,7 +96,7 @@ class MinHash(Operator[None]):
 
 
 @cache
-def permutations(count: int, seed: int) -> tuple[Words, Words]:
+def permutations(count: int, seed: int) -> tuple[Numbers, Numbers]:
     """Factors (odd) and summands of `count` permutations x -> a x + b of the 32-bit numbers.
 
     Linear functions are enough, because what they permute are hashes that look random
@@ -115,7 +115,7 @@ def _mixed(numbers: Hashes) -> Hashes:
 
 
 @cache
-def sign_table(normalise: bool) -> Words:
+def sign_table(normalise: bool) -> Numbers:
     """For each code point its kind (the high 8 bits) and the sign that stands for it.
 
     What is punctuation is asked of Unicode 3.2, which every Python knows: a signature must not
@@ -158,7 +158,7 @@ def _parts(documents: pa.ListArray) -> Iterator[tuple[Bytes, Integers, Integers]
 
 @compiled
 def _word_hashes(
-    text: Bytes, offsets: Integers, spans: Integers, table: Words
+    text: Bytes, offsets: Integers, spans: Integers, table: Numbers
 ) -> tuple[Hashes, Integers]:
     """A hash of each word of each document, and how many each document has; (W,) and (D,)."""
     most = 0
@@ -179,7 +179,7 @@ def _word_hashes(
                     if byte < 0x80:
                         code, missing = byte, 0
                     elif byte < 0xC0:
-                        code, missing = (code << 6) | (byte & 0x3F), missing - 1
+                        code, missing = ((code << 6) | (byte & 0x3F)) & 0x1FFFFF, missing - 1
                     elif byte < 0xE0:
                         code, missing = byte & 0x1F, 1
                     elif byte < 0xF0:
@@ -188,7 +188,7 @@ def _word_hashes(
                         code, missing = byte & 0x07, 3
                     if missing > 0:
                         continue
-                    entry = table[code] if code < len(table) else np.uint32(code & 0x1FFFFF)
+                    entry = table[code] if code < len(table) else np.uint32(code)
                     kind, sign = entry & _KIND, entry & _SIGN
                 if kind == _SKIPPED:
                     continue
@@ -209,7 +209,7 @@ def _word_hashes(
 
 
 @compiled
-def _shingle_hashes(words: Hashes, counts: Integers, size: int) -> tuple[Words, Integers]:
+def _shingle_hashes(words: Hashes, counts: Integers, size: int) -> tuple[Numbers, Integers]:
     """A hash of each run of `size` words, and how many each document has; (S,) and (D,).
 
     A run's number is a polynomial in its words' hashes, so that it follows from the one before it.
@@ -238,7 +238,7 @@ def _shingle_hashes(words: Hashes, counts: Integers, size: int) -> tuple[Words, 
 
 
 @compiled
-def _minima(shingles: Words, counts: Integers, factors: Words, summands: Words) -> Words:
+def _minima(shingles: Numbers, counts: Integers, factors: Numbers, summands: Numbers) -> Numbers:
     """The least permuted shingle of each document and permutation; (D, K)."""
     least = np.full((len(counts), len(factors)), np.uint32(0xFFFFFFFF), np.uint32)
     start = 0

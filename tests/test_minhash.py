@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from operators import bands, clusters, minhash
 from operators.bands import estimated_jaccard, signature_matrix
@@ -113,6 +114,17 @@ def test_words_are_those_of_text_statistics(text: str) -> None:
     assert len(set(hashes.tolist())) == len(set(words))
     number_of = dict(zip(words, hashes.tolist(), strict=True))
     assert [number_of[word] for word in words] == hashes.tolist()
+
+
+@given(text=st.binary(max_size=40))
+@settings(deadline=None, max_examples=100)
+def test_bytes_that_are_no_utf8_do_no_harm(text: bytes) -> None:
+    data, offsets = np.frombuffer(text, np.uint8), np.array([0, len(text)])
+    arguments = data, offsets, np.array([[0, 1]]), minhash.sign_table(True)
+    with np.errstate(all="ignore"):
+        slow = unwrap(minhash._word_hashes)(*arguments)
+    for one, other in zip(minhash._word_hashes(*arguments), slow, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 # --- Estimates ----------------------------------------------------------------------------------
