@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.columns import ERROR
 
@@ -67,9 +68,95 @@ class Operator(BaseModel, ABC, Generic[State]):
         (see `measured`); an exception stops the run.
         """
 
+    def needs(self) -> pa.Schema:
+        """The columns that this config reads: `reads`, and those that its fields name."""
+        return self.reads
+
     def provenance(self) -> dict[str, str]:
         """What decides the values besides config and version: library and model revisions."""
         return {name: importlib.metadata.version(name) for name in self.libraries}
+
+
+class CorpusOperator(Operator[None]):
+    """A step whose values depend on all rows that are alive when its turn comes.
+
+    It works in parts, none of which holds the corpus. `scatter` makes records of a batch, each with
+    a 64-bit `key`; records of equal keys come together in `gather`, which finds something out about
+    rows; `resolve` sees all findings, for what no single key tells; `assign` makes columns of what
+    was found about a batch's rows. A row's `address` is its place in the corpus: addresses grow in
+    corpus order and are not consecutive.
+    """
+
+    resolves: ClassVar[bool] = False
+    """True when findings on single keys must be seen together: `resolve` does so."""
+    same_stages: ClassVar[tuple[str, ...]] = ()
+    """Columns whose stage must be the same for an earlier corpus to be compared with."""
+
+    partitions: int = Field(
+        64, ge=1, le=4096, description="parts that keys are divided into; one is held in memory"
+    )
+
+    @abstractmethod
+    def scatter(self, batch: pa.Table) -> pa.Table:
+        """Records of the batch: `row` (int32, position in the batch), `key` (uint64), and more."""
+
+    @abstractmethod
+    def gather(self, records: pa.Table) -> pa.Table:
+        """Findings on whole groups of equal `key`s; records have an `address` in place of `row`."""
+
+    def members(self, batch: pa.Table) -> pa.Table | None:
+        """What `resolve` must know of the batch's rows besides the findings: `row` and more."""
+        return None
+
+    def resolve(self, found: pa.Table, members: Members, first: int) -> pa.Table:
+        """The findings as `assign` wants them, by `address`.
+
+        `members` gives what the method of that name said of rows, by address. Addresses before
+        `first` are those of earlier corpora.
+        """
+        return found
+
+    def assign_needs(self) -> pa.Schema:
+        """The columns that `assign` reads; none by default."""
+        return pa.schema([])
+
+    def key_config(self) -> dict[str, Any]:
+        """The fields that decide the records: an earlier corpus must agree on them."""
+        return self.model_dump()
+
+    @abstractmethod
+    def assign(self, found: pa.Table, batch: pa.Table) -> pa.Table:
+        """The columns of `writes` for each row of `batch`; findings have a `row` again."""
+
+    def measure(self, batch: pa.Table, state: None) -> pa.Table:
+        """The columns of `writes`, taking the batch for the whole corpus."""
+        known = self.members(batch)
+
+        def members(addresses: pa.Array) -> pa.Table:
+            assert known is not None  # who resolves says what it must know
+            return known.rename_columns(["address", *known.column_names[1:]]).take(addresses)
+
+        found = self.gather(addressed(self.scatter(batch), 0))
+        found = self.resolve(found, members, 0)
+        return self.assign(placed(found, 0, batch.num_rows), batch)
+
+
+Members = Callable[[pa.Array], pa.Table]
+
+
+def addressed(records: pa.Table, base: int) -> pa.Table:
+    """Records with the `address` of their row, from `base` on, in place of its position."""
+    addresses = pc.add(pc.cast(records["row"], pa.int64()), base)
+    return records.set_column(records.column_names.index("row"), "address", addresses)
+
+
+def placed(found: pa.Table, base: int, rows: int) -> pa.Table:
+    """The findings about the `rows` rows from address `base` on, with their position as `row`."""
+    address = found["address"]
+    inside = pc.and_(pc.greater_equal(address, base), pc.less(address, base + rows))
+    mine = found.filter(inside)
+    position = pc.cast(pc.subtract(mine["address"], base), pa.int32())
+    return mine.set_column(mine.column_names.index("address"), "row", position)
 
 
 @dataclass

@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from operators.base import Operator
+from operators.dedup import (
+    ImageSetDuplicates,
+    NearDuplicates,
+    RepeatedParagraphs,
+    TextDuplicates,
+    UrlDuplicates,
+)
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
@@ -16,7 +23,18 @@ from schemas.errors import did_you_mean
 
 OPERATORS: dict[str, type[Operator[Any]]] = {
     kind.name: kind
-    for kind in (ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics, MinHash)
+    for kind in (
+        ExtractInterleaved,
+        ExtractTrafilatura,
+        ImageSetDuplicates,
+        LanguageId,
+        MinHash,
+        NearDuplicates,
+        RepeatedParagraphs,
+        TextDuplicates,
+        TextStatistics,
+        UrlDuplicates,
+    )
 }
 
 SOURCES: dict[str, type[Source]] = {

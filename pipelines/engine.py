@@ -16,19 +16,23 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from operators.base import CorpusOperator
 from pipelines.backend import Backend, make_backend, run_here
+from pipelines.corpuswide import CorpusStage, comparable, earlier_corpora, groups_folder
 from pipelines.export import Export
 from pipelines.index import IndexTask
 from pipelines.jobfile import JobFile
 from pipelines.plan import Plan, compile_plan, fingerprint
 from pipelines.progress import Progress
 from pipelines.shards import ShardRecord, ShardTask
-from pipelines.store import InputRecord, Store, UnitRecord, UnitRef, by_unit
-from pipelines.summary import Summary, input_keys, read_records, reference, unit_refs
+from pipelines.store import InputRecord, StageRecord, Store, UnitRecord, UnitRef, by_unit
+from pipelines.summary import Summary, add_up, input_keys, read_records, reference, unit_refs
 from pipelines.unit import UnitTask
 from schemas.errors import ErrorRateExceeded
 from schemas.job import ExportSpec
 
+Stored = dict[str, dict[str, list[str]]]
+Made = dict[str, dict[str, StageRecord]]
 _FEW_DOCUMENTS = 2000
 
 
@@ -84,6 +88,12 @@ class _Run:
         self.store = Store(self.job.store)
         self.started = time.monotonic()
         self.work = Summary()
+        self._worked: set[str] = set()
+        self.groups: dict[str, dict[str, str]] = {}
+        self.earlier = {
+            stage.name: earlier_corpora(plan, stage)
+            for stage in (plan.stages[index] for index in plan.barriers)
+        }
         self._backend: Backend | None = None
         for name in (options.only, options.restart_from):
             if name is not None:
@@ -103,7 +113,7 @@ class _Run:
     def run(self) -> RunResult:
         """Everything: inputs, units, verdicts, exports."""
         keys = input_keys(self.plan)
-        refers = reference(self.plan, [key for key, _ in keys])
+        refers = self._reference(keys)
         finished = self._finished(refers)
         if finished is not None:
             self._tolerate(finished.failed, finished.documents, [])
@@ -113,23 +123,24 @@ class _Run:
         with self._running(refers):
             inputs = self.index(keys)
             refs = unit_refs(inputs)
-            records = self.compute(refs)
+            made = self._over_corpus(refs, len(self.plan.stages))
+            records = self.compute(refs, self.plan, made)
             summary = Summary.of(inputs, records)
             shards = {s.to: self._export(s, summary, inputs, records) for s in self.job.export}
-            done = {"units": _units(refs), "summary": asdict(summary)}
+            done = {"units": _units(refs), "summary": asdict(summary), "groups": self.groups}
             self.store.write_json(self._reference_path, refers | {"done": done})
         return self._result(summary, shards)
 
     def only(self) -> RunResult:
         """Compute one stage, and what it reads where that is missing."""
         keys = input_keys(self.plan)
-        with self._running(reference(self.plan, [key for key, _ in keys])):
+        with self._running(self._reference(keys)):
             inputs = self.index(keys)
             refs = unit_refs(inputs)
-            index = self.plan.stage_index(self.options.only or "")
-            groups = (*(cut for cut in self.backend.groups() if cut <= index), index + 1)
+            plan = self.plan.upto(self.plan.stage_index(self.options.only or "") + 1)
+            made = self._over_corpus(refs, len(plan.stages))
             records: dict[str, UnitRecord] = {}
-            tasks = self._unit_tasks(refs, self._stored(), groups, last=False)
+            tasks = self._unit_tasks(refs, self._stored(plan), self._groups(plan), made, last=False)
             self._advance(tasks, records, sum(ref.rows for ref in refs))
         return self._result(Summary.of(inputs, records.values()), {})
 
@@ -138,6 +149,11 @@ class _Run:
     ) -> RunResult:
         seconds = time.monotonic() - self.started
         return RunResult(self.plan, summary, shards, self.work, changed, seconds)
+
+    def _reference(self, keys: list[tuple[str, int]]) -> dict[str, Any]:
+        refers = reference(self.plan, [key for key, _ in keys])
+        earlier = {name: [c.digest for c in found] for name, found in self.earlier.items() if found}
+        return refers | ({"earlier": earlier} if earlier else {})
 
     # The job's reference: protects from gc, and lets notebooks find the corpus
 
@@ -205,59 +221,107 @@ class _Run:
 
     # Units
 
-    def compute(self, refs: list[UnitRef]) -> list[UnitRecord]:
-        """Bring every unit's columns and verdicts up to date; the records in order of `refs`."""
-        stored = self._stored()
-        records = {record.unit: record for record in self._judged(refs, stored)}
+    def _over_corpus(self, refs: list[UnitRef], until: int) -> Made:
+        """What the stages over the whole corpus before stage `until` have made, and those before.
+
+        Such a stage needs every unit's verdicts so far, so the stages before it are a plan of
+        their own.
+        """
+        made: Made = {}
+        for index in self.plan.barriers:
+            if index < until:
+                stage = self.plan.stages[index]
+                records = self.compute(refs, self.plan.upto(index), made)
+                for record in records:
+                    for name, result in record.stages.items():
+                        made.setdefault(name, {})[record.unit] = result
+                over = CorpusStage(self.store, self.plan, index, self.earlier[stage.name])
+                living, made[stage.name] = over.run(refs, records, self._run_phase)
+                for result in made[stage.name].values():
+                    add_up(self.work.stages.setdefault(stage.name, StageRecord("")), result)
+                self.groups[stage.name] = {
+                    "folder": over.folder,
+                    "living": living,
+                    "comparable": comparable(self.plan, stage),
+                }
+        return made
+
+    def _run_phase(self, name: str, tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        """One phase of a stage over the whole corpus."""
+        with self.progress.phase(name, sum(task.weight for task in tasks), "") as phase:
+            for task, result in self._tasks(tasks, cheap=True):
+                phase.advance(task.weight)
+                yield task, result
+
+    def compute(self, refs: list[UnitRef], plan: Plan, made: Made) -> list[UnitRecord]:
+        """Bring every unit's columns and verdicts up to date; the records in order of `refs`.
+
+        `plan` is the whole plan or its beginning; `made` are the results of its stages over the
+        whole corpus.
+        """
+        stored = self._stored(plan)
+        records = {record.unit: record for record in self._judged(refs, plan, stored, made)}
         todo = [ref for ref in refs if ref.unit not in records]
         documents = sum(ref.rows for ref in refs)
         if sum(ref.rows for ref in todo) <= _FEW_DOCUMENTS and not self.options.retry_errors:
-            todo = self._judge_here(todo, stored, records)
+            todo = self._judge_here(todo, stored, (len(plan.stages),), made, records)
         if todo:
-            tasks = self._unit_tasks(todo, stored, self.backend.groups())
+            tasks = self._unit_tasks(todo, stored, self._groups(plan), made)
             self._advance(tasks, records, documents)
         self._tolerate(sum(r.failed for r in records.values()), documents, records.values())
         return [records[ref.unit] for ref in refs]
 
-    def _stored(self) -> dict[str, dict[str, list[str]]]:
+    def _stored(self, plan: Plan) -> Stored:
         """The stage files in the store, by stage and unit."""
-        return {s.name: by_unit(self.store.names(s.folder)) for s in self.plan.stages}
+        return {s.name: by_unit(self.store.names(s.folder)) for s in plan.stages}
+
+    def _groups(self, plan: Plan) -> tuple[int, ...]:
+        """Where the backend cuts the chain of a plan that is the beginning of the whole one."""
+        count = len(plan.stages)
+        return (*(cut for cut in self.backend.groups() if cut < count), count)
 
     def _judged(
-        self, refs: list[UnitRef], stored: dict[str, dict[str, list[str]]]
+        self, refs: list[UnitRef], plan: Plan, stored: Stored, made: Made
     ) -> Iterator[UnitRecord]:
         """Records of the units that are done, and whose stage files are all there."""
-        names = set(self.store.names(self.plan.folder))
+        names = set(self.store.names(plan.folder))
         finished = [ref.unit for ref in refs if ref.unit in names]
-        for record in read_records(self.store, self.plan.folder, finished):
+        for record in read_records(self.store, plan.folder, finished):
             files = ((name, stage.file) for name, stage in record.stages.items())
             whole = all(file in stored[name].get(record.unit, ()) for name, file in files)
+            whole &= all(
+                record.stages[name].file == units[record.unit].file for name, units in made.items()
+            )
             if whole and not (self.options.retry_errors and record.failed):
                 yield record
 
     def _judge_here(
         self,
         todo: list[UnitRef],
-        stored: dict[str, dict[str, list[str]]],
+        stored: Stored,
+        groups: tuple[int, ...],
+        made: Made,
         records: dict[str, UnitRecord],
     ) -> list[UnitRef]:
         """Judge the units that need no computing, in this process; the rest is returned."""
         measured = [r for r in todo if all(r.unit in files for files in stored.values())]
         rest = [ref for ref in todo if ref not in measured]
-        tasks = self._unit_tasks(measured, stored, (len(self.plan.stages),), judge_only=True)
+        tasks = self._unit_tasks(measured, stored, groups, made, judge_only=True)
         for task, record in run_here(self.plan, tasks):
+            assert isinstance(task, UnitTask)
             if record is None:
-                rest.append(task.ref)  # type: ignore[attr-defined]  # a UnitTask
+                rest.append(task.ref)
             else:
                 records[record.unit] = record
-                self.work.add(record)
+                self._count(task, record)
         return rest
 
     def _unit_tasks(
         self,
         refs: list[UnitRef],
-        stored: dict[str, dict[str, list[str]]],
+        stored: Stored,
         groups: tuple[int, ...],
+        made: Made,
         *,
         last: bool = True,
         judge_only: bool = False,
@@ -271,6 +335,7 @@ class _Run:
                 retry_errors=retry,
                 last=last,
                 judge_only=judge_only,
+                made={name: replace(units[ref.unit]) for name, units in made.items()},
             )
             for ref in refs
         ]
@@ -283,10 +348,17 @@ class _Run:
         with self.progress.phase("documents", sum(t.weight for t in tasks), "docs") as phase:
             for task, record in self._tasks(tasks):
                 records[record.unit] = record
-                self.work.add(record)
+                self._count(task, record)
                 failed += record.failed
                 phase.advance(task.weight, failed)
                 self._tolerate(failed, documents, records.values())
+
+    def _count(self, task: UnitTask, record: UnitRecord) -> None:
+        """Count what was done for a unit in this run, each stage where it was done."""
+        fresh = {name: made for name, made in record.stages.items() if name not in task.made}
+        self.work.add(replace(record, stages=fresh))
+        self._worked.add(record.unit)
+        self.work.units = len(self._worked)
 
     def _tolerate(self, failed: int, documents: int, records: Iterable[UnitRecord]) -> None:
         limit = self.job.max_error_rate
@@ -343,7 +415,8 @@ def forget(store: Store, plan: Plan, stages: set[str]) -> None:
     What rests on them goes first: the verdicts of every job in the store that uses them, so that
     a kill in between leaves nothing that points to what is gone.
     """
-    folders = {stage.folder for stage in plan.stages if stage.name in stages}
+    again = [stage for stage in plan.stages if stage.name in stages]
+    folders = {stage.folder for stage in again}
     for info in list(store.files.list("jobs")):
         other = store.read_json(info.path) or {}
         if folders & {stage["folder"] for stage in other.get("stages", [])}:
@@ -351,7 +424,8 @@ def forget(store: Store, plan: Plan, stages: set[str]) -> None:
             store.write_json(info.path, other)
             _delete_all(store, other["verdicts"])
     _delete_all(store, plan.folder)
-    for folder in sorted(folders):
+    groups = (groups_folder(s) for s in again if isinstance(s.operator, CorpusOperator))
+    for folder in sorted({*folders, *groups}):
         _delete_all(store, folder)
 
 

@@ -88,7 +88,7 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
             StageEstimate(
                 stage.name,
                 stage.operator.name,
-                stage.operator.reads.names,
+                stage.operator.needs().names,
                 stage.operator.writes.names,
                 [rule.name for rule in plan.rules_after(index)],
                 len(have),
@@ -144,7 +144,7 @@ def _time_stages(plan: Plan, sample: int) -> tuple[int, dict[str, float]]:
     costs = {}
     for stage in plan.stages:
         state = stage.operator.setup()
-        batch = rows.select(stage.operator.reads.names)
+        batch = rows.select(stage.operator.needs().names)
         stage.operator.measure(batch.slice(0, 2), state)  # imports and caches
         started = time.process_time()
         result = stage.operator.measure(batch, state)

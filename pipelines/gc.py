@@ -75,7 +75,7 @@ def _ours(store: Store) -> list[FileInfo]:
 
     A temporary file counts once it is an hour old.
     """
-    folders = ("jobs", "reports", "verdicts", "stages", "inputs", "images", "units")
+    folders = ("jobs", "reports", "verdicts", "stages", "groups", "inputs", "images", "units")
     found = [info for folder in folders for info in store.files.list(folder)]
     now = time.time_ns()
     return [
@@ -94,6 +94,7 @@ def _referred(store: Store, reference: dict[str, Any]) -> set[str]:
         if record is not None:
             inputs.append(record)
             wanted.add(f"images/{record.stem}.parquet")
+    wanted |= _over_corpus(store, reference)
     units = [ref.unit for ref in unit_refs(inputs)]
     wanted |= {f"units/{unit}.parquet" for unit in units}
     done = set(store.names(reference["verdicts"]))
@@ -107,4 +108,27 @@ def _referred(store: Store, reference: dict[str, Any]) -> set[str]:
         for name, files in by_unit(store.names(stage["folder"])).items():
             if name in pending:
                 wanted |= {f"{stage['folder']}/{file}.parquet" for file in files}
+    return wanted
+
+
+def _over_corpus(store: Store, reference: dict[str, Any]) -> set[str]:
+    """What the job's stages over the whole corpus keep: records, results, and what was alive.
+
+    Findings on the way to a result go once there is one.
+    """
+    wanted: set[str] = set()
+    for folder in reference["before"]:
+        wanted |= {info.path for info in store.files.list(folder)}
+    done = reference.get("done", {}).get("groups", {})
+    for stage in reference["stages"]:
+        folder = stage["folder"].replace("stages/", "groups/", 1)
+        held = {info.path for info in store.files.list(folder)}
+        living = done.get(stage["name"], {}).get("living")
+        state = store.read_json(f"{folder}/{living}/done.json")
+        if state is None:
+            wanted |= held
+            continue
+        names = {part["name"] for part in state["parts"]}
+        wanted.add(f"{folder}/{living}/done.json")
+        wanted |= {path for path in held if path.rpartition("/")[2].split(".")[0] in names}
     return wanted

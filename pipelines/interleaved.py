@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from operators.dedup import (
+    ImageSetDuplicates,
+    NearDuplicates,
+    RepeatedParagraphs,
+    TextDuplicates,
+    UrlDuplicates,
+)
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
+from operators.minhash import MinHash
 from operators.text import TextStatistics
-from pipelines.recipe import Recipe, Step, step
+from pipelines.recipe import Recipe, Step, asked, step
 
 INTERLEAVED = Recipe(
     name="interleaved",
     meaning="web pages to interleaved image-text documents",
     steps=(
+        asked("same_url", "captures of the same address", UrlDuplicates),
         Step(
             "extract",
             "main content as text blocks and images in reading order",
@@ -20,5 +29,10 @@ INTERLEAVED = Recipe(
         ),
         step("text", "sizes, word statistics and repetition", TextStatistics),
         step("language", "language of documents and nodes", LanguageId),
+        asked("same_text", "documents of the same text", TextDuplicates),
+        asked("minhash", "signatures of the text, to be compared", MinHash),
+        asked("near_text", "documents of nearly the same text", NearDuplicates),
+        asked("same_images", "documents that show the same images", ImageSetDuplicates),
+        asked("paragraphs", "how many documents hold each paragraph", RepeatedParagraphs),
     ),
 )

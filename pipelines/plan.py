@@ -8,14 +8,15 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pydantic import ValidationError
 
-from operators.base import Operator, Resources
+from operators.base import CorpusOperator, Operator, Resources
 from operators.export import FORMATS
 from operators.files import is_remote
 from operators.registry import SOURCES
@@ -30,7 +31,17 @@ from schemas.job import RuleSpec
 from schemas.tables import DOCUMENTS
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED,)}
-STORE_FOLDERS = ("inputs", "units", "images", "stages", "verdicts", "jobs", "reports", "running")
+STORE_FOLDERS = (
+    "inputs",
+    "units",
+    "images",
+    "stages",
+    "groups",
+    "verdicts",
+    "jobs",
+    "reports",
+    "running",
+)
 RULE_FRAGMENTS = Path(__file__).parent / "rules"
 PAYLOAD_COLUMN = "html"
 
@@ -80,8 +91,31 @@ class Plan:
     inputs: tuple[Input, ...]
     stages: tuple[Stage, ...]
     rules: tuple[PlacedRule, ...]
-    fingerprint: str
-    """Of all stages and rules together: names the verdicts in the store."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of all stages and rules together: names the verdicts in the store."""
+        return fingerprint(
+            LANGUAGE_VERSION,
+            [stage.fingerprint for stage in self.stages],
+            [(r.rule.name, r.rule.table, r.rule.text, r.after) for r in self.rules],
+        )
+
+    @cached_property
+    def barriers(self) -> tuple[int, ...]:
+        """Positions of the stages that look at the whole corpus."""
+        return tuple(
+            index
+            for index, stage in enumerate(self.stages)
+            if isinstance(stage.operator, CorpusOperator)
+        )
+
+    def upto(self, index: int) -> Plan:
+        """The plan of the stages before stage `index`, with the rules that they decide."""
+        if index == len(self.stages):
+            return self
+        rules = tuple(placed for placed in self.rules if placed.after < index)
+        return replace(self, stages=self.stages[:index], rules=rules)
 
     @property
     def folder(self) -> str:
@@ -164,14 +198,10 @@ class _Planner:
             fix = did_you_mean(name, [step.name for step in recipe.steps])
             path = ("stages", name) if place == "stages" else ("on", "resources", name)
             self.add(path, f"recipe '{recipe.name}' has no such stage", fix)
-        stages = self._stages(recipe)
-        rules = tuple(self._rules(stages))
-        verdicts = fingerprint(
-            LANGUAGE_VERSION,
-            [stage.fingerprint for stage in stages],
-            [(r.rule.name, r.rule.table, r.rule.text, r.after) for r in rules],
-        )
-        return Plan(self.jobfile, recipe, inputs, stages, rules, verdicts)
+        parsed = list(self._parsed(self._specs()))
+        stages = self._stages(self._steps(recipe, parsed))
+        rules = tuple(self._rules(stages, parsed))
+        return Plan(self.jobfile, recipe, inputs, stages, rules)
 
     def _recipe(self) -> Recipe:
         """The job's recipe; for an unknown one the nearest, so that the rest can be checked."""
@@ -239,17 +269,33 @@ class _Planner:
 
     # Stages
 
-    def _stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+    def _steps(self, recipe: Recipe, rules: list[Rule]) -> list[tuple[Step, Operator[Any]]]:
+        """The steps to run, with their operators: those on demand where something asks."""
+        all_steps = [(step, self._operator(step)) for step in recipe.steps]
+        wanted = {name for rule in rules for name in rule.expression.columns}
+        for export in self.job.export:
+            wanted |= set(FORMATS[export.format].reads) if export.format in FORMATS else set()
+        steps: list[tuple[Step, Operator[Any]]] = []
+        for step, operator in reversed(all_steps):
+            named = step.name in self.job.stages
+            if named or not step.on_demand or wanted & set(operator.writes.names):
+                steps.append((step, operator))
+                wanted |= set(operator.needs().names)
+        return steps[::-1]
+
+    def _stages(self, steps: list[tuple[Step, Operator[Any]]]) -> tuple[Stage, ...]:
         stages: list[Stage] = []
         produced = {field.name: DOCUMENTS.name for field in DOCUMENTS.born}
         produced[PAYLOAD_COLUMN] = DOCUMENTS.name
         identity = {DOCUMENTS.name: fingerprint(DOCUMENTS.name, DOCUMENTS.version)}
-        for step in recipe.steps:
-            operator = self._operator(step)
-            missing = [name for name in operator.reads.names if name not in produced]
+        for step, operator in steps:
+            missing = [name for name in operator.needs().names if name not in produced]
             if missing:
-                raise TypeError(f"recipe {recipe.name}: {step.name} reads {missing} too early")
-            origins = {name: produced[name] for name in operator.reads.names}
+                path: Path_ = ("stages", step.name)
+                fix = f"measured before this stage are: {', '.join(produced)}"
+                self.add(path, f"nothing before this stage measures '{missing[0]}'", fix)
+                continue
+            origins = {name: produced[name] for name in operator.needs().names}
             stage = self._stage(step, operator, origins, identity)
             stages.append(stage)
             identity[step.name] = stage.fingerprint
@@ -291,13 +337,11 @@ class _Planner:
 
     # Rules
 
-    def _rules(self, stages: tuple[Stage, ...]) -> Iterator[PlacedRule]:
+    def _rules(self, stages: tuple[Stage, ...], rules: list[Rule]) -> Iterator[PlacedRule]:
         index_of = dict.fromkeys(DOCUMENTS.born.names, -1)
         for index, stage in enumerate(stages):
             index_of |= dict.fromkeys(stage.operator.writes.names, index)
-        placed = [
-            PlacedRule(rule, self._place(rule, index_of)) for rule in self._parsed(self._specs())
-        ]
+        placed = [PlacedRule(rule, self._place(rule, index_of)) for rule in rules]
         yield from sorted(placed, key=lambda p: p.after)
 
     def _specs(self) -> dict[str, tuple[RuleSpec, str]]:

@@ -10,12 +10,17 @@ from operators.base import Operator
 
 @dataclass(frozen=True)
 class Step:
-    """A named stage. Where several operators can do it, the job's key `choose` names one."""
+    """A named stage. Where several operators can do it, the job's key `choose` names one.
+
+    A stage `on_demand` is part of a plan only when the job gives it parameters, or when a rule, an
+    export or another stage reads what it writes.
+    """
 
     name: str
     meaning: str
     operators: dict[str, type[Operator[Any]]]
     choose: str | None = None
+    on_demand: bool = False
 
     @property
     def default(self) -> str:
@@ -35,3 +40,8 @@ class Recipe:
 def step(name: str, meaning: str, operator: type[Operator[Any]]) -> Step:
     """A stage that one operator does."""
     return Step(name, meaning, {operator.name: operator})
+
+
+def asked(name: str, meaning: str, operator: type[Operator[Any]]) -> Step:
+    """A stage that one operator does, when something asks for it."""
+    return Step(name, meaning, {operator.name: operator}, on_demand=True)

@@ -5,6 +5,7 @@
     images/<stem>.parquet                   image captures that an input holds
     stages/<stage>-<fingerprint>/<unit>-<digest>.parquet
                                             the columns that a stage adds, row for row
+    groups/<stage>-<fingerprint>/...        how a stage over the whole corpus came to its columns
     verdicts/<fingerprint>/<unit>.parquet   which rows were kept, and what every rule said
     jobs/<job>.json                         what a job refers to: what `omniloom gc` must keep
     running/<job>-<number>.json             a run that is going on

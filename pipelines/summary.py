@@ -41,9 +41,9 @@ class Summary:
         self.kept += record.kept
         self.failed += record.failed
         for name, stage in record.stages.items():
-            _add(self.stages.setdefault(name, StageRecord(file="")), stage)
+            add_up(self.stages.setdefault(name, StageRecord(file="")), stage)
         for name, rule in record.rules.items():
-            _add(self.rules.setdefault(name, RuleRecord()), rule)
+            add_up(self.rules.setdefault(name, RuleRecord()), rule)
 
     @classmethod
     def of(cls, inputs: Iterable[InputRecord], records: Iterable[UnitRecord]) -> Summary:
@@ -69,7 +69,8 @@ class Summary:
         return cls(**data | {"stages": stages, "rules": rules})
 
 
-def _add(total: Any, part: Any) -> None:
+def add_up(total: Any, part: Any) -> None:
+    """Add the numbers of one record to those of another of its kind."""
     for name, value in vars(part).items():
         if isinstance(value, int | float):
             setattr(total, name, getattr(total, name) + value)
@@ -111,6 +112,7 @@ def reference(plan: Plan, keys: list[str]) -> dict[str, Any]:
         "job": plan.jobfile.name,
         "recipe": plan.recipe.name,
         "verdicts": plan.folder,
+        "before": [plan.upto(index).folder for index in plan.barriers],
         "inputs": keys,
         "stages": [
             {

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.base import ERROR_COLUMN, Resources
+from operators.base import ERROR_COLUMN, CorpusOperator, Resources
 from operators.rules import Rule
 from operators.sources import ADDRESS
 from pipelines.measure import (
@@ -39,6 +39,7 @@ from pipelines.store import (
 )
 from pipelines.work import Task, Worker, failed_stage
 from schemas.columns import column
+from schemas.errors import OperatorFailed
 from schemas.tables import DOCUMENTS
 
 
@@ -60,7 +61,8 @@ class UnitTask:
     judge_only: bool = False
     """Give up, with None for an answer, as soon as a row would have to be computed."""
     made: dict[str, StageRecord] = field(default_factory=dict)
-    """What earlier parts of the chain have made in this run."""
+    """What stages have made already: earlier parts of the chain, those over the whole corpus and
+    all before these."""
 
     @property
     def key(self) -> str:
@@ -75,7 +77,7 @@ class UnitTask:
 
     def resources(self, plan: Plan) -> Resources:
         """The greatest request among the stages of this part of the chain."""
-        needs = [stage.resources for stage in self._members(plan)]
+        needs = [stage.resources for stage in self._members(plan)] or [Resources()]
         return Resources(max(n.cpus for n in needs), max(n.gpus for n in needs))
 
     def stateful(self, plan: Plan) -> bool:
@@ -130,6 +132,11 @@ class _Chain:
         name, stored = self._best(stage)
         states = stored[STATE] if stored is not None else pa.chunked_array([_zeros(self.alive)])
         missing = self._missing(stage, states)
+        if len(missing) and isinstance(stage.operator, CorpusOperator):
+            raise OperatorFailed(
+                f"stage '{stage.name}' was made for other rows of unit {self.task.ref.unit}; "
+                "something else changed the store meanwhile. Run the job again"
+            )
         report = self.task.made.get(stage.name) or StageRecord(name, computed=len(missing))
         if len(missing) or stored is None:
             if self.task.judge_only:
@@ -184,8 +191,8 @@ class _Chain:
         parts = [stored_schema(operator).empty_table()]
         if not len(missing):
             return parts[0]
-        names = [name for name in operator.reads.names if name != PAYLOAD_COLUMN]
-        if PAYLOAD_COLUMN in operator.reads.names:
+        names = [name for name in operator.needs().names if name != PAYLOAD_COLUMN]
+        if PAYLOAD_COLUMN in operator.needs().names:
             rows = self.columns(dict.fromkeys([*names, *ADDRESS])).take(missing)
             parts.extend(self._measure_pages(stage, rows))
         else:
@@ -209,7 +216,7 @@ class _Chain:
     def _measure(self, stage: Stage, batch: pa.Table) -> pa.Table:
         try:
             result = stage.operator.measure(
-                batch.select(stage.operator.reads.names), self.worker.state(stage)
+                batch.select(stage.operator.needs().names), self.worker.state(stage)
             )
         except Exception as error:
             raise failed_stage(stage, f"unit {self.task.ref.unit}", error) from error
@@ -283,7 +290,8 @@ class _Chain:
         files = [stage.file for stage in self.record.stages.values()]
         self.record.kept_digest = fingerprint(marks, files)
         self.record.kept_bytes = pc.sum(sizes.filter(self.alive)).as_py() or 0
-        self.store.write_verdicts(self.worker.plan.folder, pa.table(columns), self.record)
+        folder = self.worker.plan.upto(self.task.groups[0]).folder
+        self.store.write_verdicts(folder, pa.table(columns), self.record)
 
 
 def _zeros(like: pa.Array) -> pa.Array:

@@ -93,6 +93,27 @@ def _ngram_columns() -> list[Column]:
     return tops + dups
 
 
+def _cluster_columns(prefix: str, alike: str) -> list[Column]:
+    return [
+        Column(
+            f"{prefix}_cluster",
+            pa.string(),
+            f"smallest doc_id among the documents {alike}; null when there is no other",
+        ),
+        Column(
+            f"{prefix}_duplicate_of",
+            pa.string(),
+            "doc_id of the cluster's winner; null for the winner itself and without a duplicate",
+        ),
+        Column(
+            f"{prefix}_cluster_size",
+            pa.int32(),
+            "documents in the cluster, those of earlier corpora too",
+            "documents",
+        ),
+    ]
+
+
 _ALL = [
     # Provenance, written when the table is born.
     Column("doc_id", pa.string(), "hash of URL, capture date and content", nullable=False),
@@ -152,6 +173,31 @@ _ALL = [
         "minhash",
         pa.binary(),
         "MinHash signature of the text: 16 bits a permutation, little-endian; null without words",
+    ),
+    *_cluster_columns("url", "captured from the same address"),
+    *_cluster_columns("text", "of the same text"),
+    *_cluster_columns("near", "of nearly the same text"),
+    *_cluster_columns("image_set", "that show the same images"),
+    Column(
+        "node_domain_count",
+        pa.int32(),
+        "documents of the domain that hold the paragraph; null without text",
+        "documents",
+        level="node",
+    ),
+    Column(
+        "node_domain_rank",
+        pa.int32(),
+        "earlier documents of the domain that hold the paragraph; null without text",
+        "documents",
+        level="node",
+    ),
+    Column(
+        "node_corpus_count",
+        pa.int32(),
+        "documents of the corpus that hold the paragraph; null without text",
+        "documents",
+        level="node",
     ),
     # Images found in the inputs themselves.
     Column("image_url", pa.string(), "address of the image", nullable=False, level="image"),

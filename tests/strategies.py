@@ -121,6 +121,7 @@ def values(field: pa.Field) -> SearchStrategy[Any]:
     by_name: dict[str, SearchStrategy[Any]] = {
         "nodes": nodes(),
         "html": pages(),
+        "minhash": st.binary(min_size=64, max_size=64),
         "url": st.sampled_from(_URLS) | texts(),
         "http_charset": st.sampled_from(_CHARSETS) | texts(8),
     }

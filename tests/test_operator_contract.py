@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from operators.base import ERROR_COLUMN, Operator
+from operators.base import ERROR_COLUMN, CorpusOperator, Operator
 from operators.export import FORMATS, Format
 from operators.registry import OPERATORS, SOURCES, operator
 from operators.sources import Source
@@ -22,6 +22,11 @@ from tests.strategies import configured, split, split_points, tables
 Kind = type[Operator[Any]]
 
 every_operator = pytest.mark.parametrize("kind", OPERATORS.values(), ids=OPERATORS)
+every_map_operator = pytest.mark.parametrize(
+    "kind",
+    [kind for kind in OPERATORS.values() if not issubclass(kind, CorpusOperator)],
+    ids=lambda kind: kind.name,
+)
 every_source = pytest.mark.parametrize("kind", SOURCES.values(), ids=SOURCES)
 every_format = pytest.mark.parametrize("kind", FORMATS.values(), ids=FORMATS)
 few_examples = settings(
@@ -62,9 +67,9 @@ def _check(kind: Kind, batch: pa.Table, result: pa.Table) -> None:
 @every_operator
 def test_an_empty_batch_gives_no_rows_of_the_declared_types(kind: Kind) -> None:
     for empty in (
-        kind.reads.empty_table(),
-        pa.Table.from_batches([], schema=kind.reads),
-        pa.Table.from_arrays([pa.array([], f.type) for f in kind.reads], schema=kind.reads),
+        kind().needs().empty_table(),
+        pa.Table.from_batches([], schema=kind().needs()),
+        pa.Table.from_arrays([pa.array([], f.type) for f in kind().needs()], schema=kind().needs()),
     ):
         _check(kind, empty, _measure(kind, empty))
 
@@ -73,18 +78,18 @@ def test_an_empty_batch_gives_no_rows_of_the_declared_types(kind: Kind) -> None:
 @given(data=st.data())
 @few_examples
 def test_any_batch_gives_the_declared_types_row_for_row(kind: Kind, data: st.DataObject) -> None:
-    batch = data.draw(tables(kind.reads))
+    batch = data.draw(tables(kind().needs()))
     _check(kind, batch, _measure(kind, batch))
 
 
-@every_operator
+@every_map_operator
 @given(data=st.data())
 @few_examples
 def test_measuring_the_pieces_of_a_table_equals_measuring_the_whole(
     kind: Kind, data: st.DataObject
 ) -> None:
     operator, state = data.draw(configured(kind)), _ready(kind)[1]
-    batch = data.draw(tables(kind.reads))
+    batch = data.draw(tables(kind().needs()))
     pieces = split(batch, data.draw(split_points(batch.num_rows)))
     whole = operator.measure(batch, state)
     _check(kind, batch, whole)
@@ -96,22 +101,22 @@ def test_measuring_the_pieces_of_a_table_equals_measuring_the_whole(
 @given(data=st.data())
 @settings(few_examples, max_examples=10)
 def test_chunks_do_not_matter(kind: Kind, data: st.DataObject) -> None:
-    batch = data.draw(tables(kind.reads))
+    batch = data.draw(tables(kind().needs()))
     again = _measure(kind, batch.combine_chunks()).combine_chunks()
     assert _measure(kind, batch).combine_chunks().equals(again)
 
 
-@every_operator
+@every_map_operator
 def test_a_row_of_nulls_measures_null(kind: Kind) -> None:
-    row = {f.name: None if f.nullable else "http://example.org/" for f in kind.reads}
-    result = _measure(kind, pa.Table.from_pylist([row, row], schema=kind.reads))
+    row = {f.name: None if f.nullable else "http://example.org/" for f in kind().needs()}
+    result = _measure(kind, pa.Table.from_pylist([row, row], schema=kind().needs()))
     assert result.select(kind.writes.names).to_pylist() == [dict.fromkeys(kind.writes.names)] * 2
 
 
 @every_operator
 def test_state_of_another_worker_gives_the_same_values(kind: Kind) -> None:
-    rows = [{f.name: None if f.nullable else "x" for f in kind.reads}]
-    batch = pa.Table.from_pylist(rows, schema=kind.reads)
+    rows = [{f.name: None if f.nullable else "x" for f in kind().needs()}]
+    batch = pa.Table.from_pylist(rows, schema=kind().needs())
     other = pickle.loads(pickle.dumps(kind()))
     assert other.measure(batch, other.setup()).equals(_measure(kind, batch))
 

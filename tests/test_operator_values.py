@@ -38,7 +38,7 @@ def found() -> dict[str, dict[str, Any]]:
     values: dict[str, dict[str, Any]] = {}
     for name, kind in OPERATORS.items():
         operator = kind()
-        result = operator.measure(rows.select(operator.reads.names), operator.setup())
+        result = operator.measure(rows.select(operator.needs().names), operator.setup())
         found = result.select(operator.writes.names).to_pylist()
         text = json.dumps(found, sort_keys=True, default=bytes.hex)
         values[name] = {

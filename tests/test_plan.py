@@ -177,8 +177,9 @@ class SlowText(TextStatistics):
 def test_a_dearer_stage_before_a_cheaper_one_is_warned_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extract, _, language = RECIPES["interleaved"].steps
-    dear = Recipe("dear", "text first", (extract, step("text", "slow", SlowText), language))
+    steps = {found.name: found for found in RECIPES["interleaved"].steps}
+    slow = step("text", "slow", SlowText)
+    dear = Recipe("dear", "text first", (steps["extract"], slow, steps["language"]))
     monkeypatch.setitem(RECIPES, "dear", dear)
     rules = {"sure": {"drop": "lang_score < 0.5"}}
     job = write_job(tmp_path, pipeline="dear", rules=rules)

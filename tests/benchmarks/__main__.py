@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import Callable
 
+from tests.benchmarks.dedup_scale import dedup_scale
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         text_rules_throughput,
         minhash_throughput,
         minhash_recall,
+        dedup_scale,
         engine_overhead,
         engine_memory,
         kill_test_local,

@@ -106,11 +106,15 @@ def _ended(
 
 
 def run_watched(*arguments: str | Path) -> tuple[Memory, float]:
-    """Run the command and sample the memory of it and its children; with its wall seconds."""
+    """Run `omniloom` and sample the memory of it and its children; with its wall seconds."""
+    return run_watched_command([*OMNILOOM, *map(str, arguments)])
+
+
+def run_watched_command(command: Sequence[str]) -> tuple[Memory, float]:
+    """The same for any command."""
     started = time.monotonic()
     memory = Memory()
     with TemporaryFile() as output, TemporaryFile() as errors:
-        command = [*OMNILOOM, *map(str, arguments)]
         process = _start(command, output, errors, ONE_THREAD)
         samples = 0
         while process.poll() is None:

@@ -1,0 +1,455 @@
+"""Duplicates: documents of the same address, text, near-text or images, and repeated paragraphs.
+
+Every operator here compares a document with the whole corpus (`CorpusOperator`). Documents that are
+linked, directly or through others, form a cluster; the policy `keep` names its winner. Nothing is
+dropped: the columns say which cluster a document is in and which document stands for it, and a rule
+(`pipelines/rules/dedup.yaml`) decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from operators.bands import (
+    Bands,
+    band_keys,
+    bands_for,
+    bucket_pairs,
+    least_agreement,
+    signature_matrix,
+)
+from operators.base import CorpusOperator, Members
+from operators.clusters import connected_components
+from operators.text import node_texts
+from schemas import columns
+from schemas.errors import InputError
+
+Integers = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
+
+_PAIRS_AT_ONCE = 1 << 18
+_RANKS = {"newest": "capture_date", "oldest": "capture_date", "longest": "char_count"}
+
+
+def _cluster_columns(prefix: str) -> pa.Schema:
+    return columns.schema(f"{prefix}_cluster", f"{prefix}_duplicate_of", f"{prefix}_cluster_size")
+
+
+class Duplicates(CorpusOperator):
+    """Clusters of documents that share a key, and each cluster's winner.
+
+    The winner is the document that `keep` prefers; of equals the one with the smaller `doc_id`,
+    then the earlier one. A document of an earlier corpus (`against`) wins over all of this one.
+    A cluster is named by the smallest `doc_id` in it. Documents without a duplicate have nulls.
+    """
+
+    resolves = True
+
+    keep: Literal["newest", "oldest", "longest", "best"] = Field(
+        "newest", description="which document of a cluster wins; 'best' goes by `score`"
+    )
+    score: str | None = Field(None, description="keep: best — the column whose highest value wins")
+    against: tuple[str, ...] = Field(
+        (),
+        description="stores of earlier corpora, as STORE or STORE#JOB: their documents win and "
+        "are not read again",
+    )
+
+    @model_validator(mode="after")
+    def _score_for_best(self) -> Duplicates:
+        if (self.keep == "best") != (self.score is not None):
+            raise ValueError("'score' names the column that 'keep: best' goes by: give both")
+        if self.score is not None:
+            found = columns.COLUMNS.get(self.score)
+            if found is None or found.level != "document" or not _is_number(found.type):
+                raise ValueError(f"'score: {self.score}' is no measure of documents")
+        return self
+
+    @property
+    def _rank_column(self) -> str:
+        return self.score or _RANKS[self.keep]
+
+    def needs(self) -> pa.Schema:
+        """`reads`, and what the policy goes by."""
+        extra = [name for name in ("doc_id", self._rank_column) if name not in self.reads.names]
+        return pa.schema([*self.reads, *columns.schema(*extra)])
+
+    def key_config(self) -> dict[str, Any]:
+        """The fields that decide the keys."""
+        return self.model_dump(exclude={"keep", "score", "against"})
+
+    def members(self, batch: pa.Table) -> pa.Table:
+        """Each row's `doc_id` and `rank`: the higher the more the policy prefers it."""
+        ranks = batch[self._rank_column].combine_chunks()
+        if pa.types.is_timestamp(ranks.type):
+            ranks = pc.cast(ranks, pa.int64())
+        ranks = pc.cast(ranks, pa.float64())
+        if self.keep == "oldest":
+            ranks = pc.negate(ranks)
+        rows = pa.array(np.arange(batch.num_rows), pa.int32())
+        return pa.table(
+            {"row": rows, "doc_id": batch["doc_id"], "rank": pc.fill_null(ranks, -np.inf)}
+        )
+
+    def gather(self, records: pa.Table) -> pa.Table:
+        """Links between documents: `address`, and `other`, the first document that it goes with."""
+        ids, roots = connected_components(*self.linked(records))
+        apart = ids != roots
+        return pa.table({"address": ids[apart], "other": roots[apart]})
+
+    def linked(self, records: pa.Table) -> tuple[Integers, Integers]:
+        """Addresses of documents that are duplicates of each other, as two columns of pairs."""
+        order, same = _runs(records["key"], records["check"])
+        address = records["address"].to_numpy()[order]
+        return address[:-1][same], address[1:][same]
+
+    def resolve(self, found: pa.Table, members: Members, first: int) -> pa.Table:
+        """Cluster, winner and size of the cluster for each linked document."""
+        ids, roots = connected_components(found["address"].to_numpy(), found["other"].to_numpy())
+        known = members(pa.array(ids)).append_column("root", pa.array(roots))
+        known = known.append_column("earlier", pc.less(known["address"], first))
+        order = [("root", "ascending"), ("earlier", "descending"), ("rank", "descending")]
+        order += [("doc_id", "ascending"), ("address", "ascending")]
+        ranked = known.take(pc.sort_indices(known, sort_keys=order))
+        starts = np.flatnonzero(_changes(ranked["root"].to_numpy()))
+        group = np.cumsum(_changes(ranked["root"].to_numpy())) - 1
+        winners = ranked["doc_id"].take(pa.array(starts[group]))
+        is_winner = np.zeros(ranked.num_rows, bool)
+        is_winner[starts] = True
+        sizes = np.diff(np.append(starts, ranked.num_rows))
+        names = known.group_by("root").aggregate([("doc_id", "min")]).sort_by("root")
+        table = pa.table(
+            {
+                "address": ranked["address"],
+                "cluster": names["doc_id_min"].take(pa.array(group)),
+                "duplicate_of": pc.if_else(pa.array(is_winner), None, winners),
+                "cluster_size": pa.array(sizes[group], pa.int32()),
+            }
+        )
+        own = table.filter(pc.greater_equal(table["address"], first))
+        return own.sort_by("address")
+
+    def assign(self, found: pa.Table, batch: pa.Table) -> pa.Table:
+        """Cluster, winner and size of the cluster of each row; nulls where it has no duplicate."""
+        place = pc.index_in(
+            pa.array(np.arange(batch.num_rows), pa.int32()), found["row"].combine_chunks()
+        )
+        names = ("cluster", "duplicate_of", "cluster_size")
+        return pa.Table.from_arrays(
+            [found[name].combine_chunks().take(place) for name in names], schema=self.writes
+        )
+
+
+class UrlDuplicates(Duplicates):
+    """Captures of the same page: equal addresses but for what does not change the page.
+
+    Compared are host and path, and the query without tracking parameters, its parameters sorted.
+    Scheme, `www.`, port, fragment and a final slash do not count.
+    """
+
+    name = "url_duplicates"
+    reads = columns.schema("url")
+    writes = _cluster_columns("url")
+    libraries: ClassVar[tuple[str, ...]] = ("courlan",)
+
+    def scatter(self, batch: pa.Table) -> pa.Table:
+        """One record a document."""
+        return _keyed(canonical_url(url) for url in batch["url"].to_pylist())
+
+
+class TextDuplicates(Duplicates):
+    """Documents of the same text, but for case and white space; those without text are none."""
+
+    name = "text_duplicates"
+    reads = columns.schema("nodes")
+    writes = _cluster_columns("text")
+
+    def scatter(self, batch: pa.Table) -> pa.Table:
+        """One record a document with text."""
+        return _keyed(_normal(nodes) for nodes in node_texts(batch["nodes"]))
+
+
+class NearDuplicates(Duplicates):
+    """Documents whose sets of word shingles have a Jaccard similarity of `threshold` or more.
+
+    MinHash with locality-sensitive hashing (Broder 1997; Leskovec, Rajaraman and Ullman 2014, ch.
+    3): documents that agree in all rows of a band are candidates, and a candidate pair is linked
+    when the similarity that its sketches show is not clearly below the threshold. A sketch is one
+    bit of each value of the signature (b-bit minwise hashing, Li and König 2010, with b = 1), so
+    that it can travel with every band's key.
+    """
+
+    name = "near_duplicates"
+    reads = columns.schema("minhash")
+    same_stages = ("minhash",)
+    writes = _cluster_columns("near")
+
+    threshold: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of duplicates")
+    bands: int | None = Field(None, ge=1, description="bands; default: chosen for the threshold")
+    rows: int | None = Field(None, ge=1, description="values in a band; give it with `bands`")
+
+    @model_validator(mode="after")
+    def _bands_with_rows(self) -> NearDuplicates:
+        if (self.bands is None) != (self.rows is None):
+            raise ValueError("'bands' and 'rows' go together: give both or neither")
+        return self
+
+    def scatter(self, batch: pa.Table) -> pa.Table:
+        """One record a document and band, with the document's sketch."""
+        rows, signatures = signature_matrix(batch["minhash"])
+        if not len(rows):
+            return _NO_BANDS
+        bands = self._bands(signatures.shape[1])
+        sketches = np.packbits((signatures & 1).astype(np.uint8), axis=1)
+        return pa.table(
+            {
+                "row": pa.array(np.repeat(rows, bands.bands), pa.int32()),
+                "key": pa.array(band_keys(signatures, bands).reshape(-1)),
+                "sketch": _binary(np.repeat(sketches, bands.bands, axis=0)),
+            }
+        )
+
+    def _bands(self, permutations: int) -> Bands:
+        if self.bands is None or self.rows is None:
+            if self.threshold == 1:
+                return Bands(1, permutations)
+            return bands_for(self.threshold, permutations)
+        if self.bands * self.rows > permutations:
+            raise InputError(
+                f"near-duplicates: {self.bands} bands of {self.rows} rows need "
+                f"{self.bands * self.rows} permutations; the minhash stage makes {permutations}"
+            )
+        return Bands(self.bands, self.rows)
+
+    def linked(self, records: pa.Table) -> tuple[Integers, Integers]:
+        """Pairs that share a band and whose sketches agree."""
+        addresses = records["address"].to_numpy()
+        pairs = bucket_pairs(records["key"].to_numpy(), addresses)
+        known, where = np.unique(addresses, return_index=True)
+        sketches = _bytes(records["sketch"].take(pa.array(where)))
+        left, right = (np.searchsorted(known, pairs[:, side]) for side in (0, 1))
+        bits = 8 * sketches.shape[1]
+        linked = np.zeros(len(pairs), bool)
+        for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+            part = slice(start, start + _PAIRS_AT_ONCE)
+            differing = np.bitwise_count(sketches[left[part]] ^ sketches[right[part]])
+            linked[part] = bits - differing.sum(axis=1, dtype=np.int64) >= self._agreement(bits)
+        return pairs[linked, 0], pairs[linked, 1]
+
+    def _agreement(self, bits: int) -> int:
+        """How many bits of the sketches of duplicates agree at least.
+
+        Two sets of similarity J agree in a bit with probability (1 + J) / 2.
+        """
+        if self.threshold == 1:
+            return bits
+        return least_agreement((1 + self.threshold) / 2, bits)
+
+
+class ImageSetDuplicates(Duplicates):
+    """Documents that show the same set of images, whatever their text (OBELICS, A.1.5)."""
+
+    name = "image_set_duplicates"
+    reads = columns.schema("nodes")
+    writes = _cluster_columns("image_set")
+
+    min_images: int = Field(
+        2, ge=1, description="different images below which a document is no duplicate; OBELICS: 1"
+    )
+
+    def scatter(self, batch: pa.Table) -> pa.Table:
+        """One record a document with enough images."""
+        return _keyed(self._images(nodes) for nodes in batch["nodes"].to_pylist())
+
+    def _images(self, nodes: list[dict[str, Any]] | None) -> str | None:
+        urls = {node["image_url"] for node in nodes or [] if node["image_url"]}
+        return "\n".join(sorted(urls)) if len(urls) >= self.min_images else None
+
+
+class RepeatedParagraphs(CorpusOperator):
+    """How many documents hold each paragraph: of its domain, and of the corpus.
+
+    A paragraph is a text node; case and white space do not count, and a document counts once.
+    `node_domain_rank` is the number of earlier documents of the domain that hold it, so that a rule
+    can keep the first. OBELICS (Laurençon et al. 2023, A.1.6) drops paragraphs that occur more than
+    twice in their domain.
+    """
+
+    name = "repeated_paragraphs"
+    reads = columns.schema("domain", "nodes")
+    writes = columns.schema("node_domain_count", "node_domain_rank", "node_corpus_count")
+
+    min_chars: int = Field(1, ge=1, description="characters below which a node is not counted")
+
+    def scatter(self, batch: pa.Table) -> pa.Table:
+        """One record a text node that is long enough."""
+        rows: list[int] = []
+        nodes: list[int] = []
+        keys: list[int] = []
+        domains: list[int] = []
+        texts = node_texts(batch["nodes"])
+        for row, domain in enumerate(batch["domain"].to_pylist()):
+            own = _hash(domain or "")[0]
+            for number, text in enumerate(texts[row] or []):
+                if text and len(text) >= self.min_chars:
+                    rows.append(row)
+                    nodes.append(number)
+                    keys.append(_hash(_spaced(text))[0])
+                    domains.append(own)
+        return pa.table(
+            {
+                "row": pa.array(rows, pa.int32()),
+                "key": pa.array(keys, pa.uint64()),
+                "domain": pa.array(domains, pa.uint64()),
+                "node": pa.array(nodes, pa.int32()),
+            }
+        )
+
+    def gather(self, records: pa.Table) -> pa.Table:
+        """The counts of nodes that more than one document holds."""
+        key, domain, address, node = (
+            records[name].to_numpy() for name in ("key", "domain", "address", "node")
+        )
+        order = np.lexsort((node, address, domain, key))
+        key, domain, address, node = key[order], domain[order], address[order], node[order]
+        new_key = _changes(key)
+        new_domain = new_key | _changes(domain)
+        new_document = new_domain | _changes(address)
+        documents = np.cumsum(new_document)
+        in_corpus = _per_group(new_key, new_document)
+        in_domain = _per_group(new_domain, new_document)
+        rank: Integers = documents - documents[np.maximum.accumulate(_starts(new_domain))]
+        repeated = in_corpus > 1
+        return pa.table(
+            {
+                "address": address[repeated],
+                "node": node[repeated],
+                "node_domain_count": pa.array(in_domain[repeated], pa.int32()),
+                "node_domain_rank": pa.array(rank[repeated], pa.int32()),
+                "node_corpus_count": pa.array(in_corpus[repeated], pa.int32()),
+            }
+        )
+
+    def assign_needs(self) -> pa.Schema:
+        """The nodes: how many there are, and which of them are asked for."""
+        return columns.schema("nodes")
+
+    def assign(self, found: pa.Table, batch: pa.Table) -> pa.Table:
+        """Counts of each node: 1 where no other document holds it, null where none was asked."""
+        nodes = batch["nodes"].combine_chunks()
+        lengths = pc.fill_null(pc.list_value_length(nodes), 0).to_numpy()
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        places = offsets[found["row"].to_numpy()] + found["node"].to_numpy()
+        sizes = pc.utf8_length(pc.struct_field(pc.list_flatten(nodes), "text"))
+        asked = pc.fill_null(pc.greater_equal(sizes, self.min_chars), False)
+        lists = []
+        for name, default in zip(self.writes.names, (1, 0, 1), strict=True):
+            values = np.full(offsets[-1], default, np.int32)
+            values[places] = found[name].to_numpy()
+            flat = pc.if_else(asked, pa.array(values), None)
+            made = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)
+            lists.append(pc.if_else(pc.is_valid(nodes), made, None))
+        return pa.Table.from_arrays(lists, schema=self.writes)
+
+
+def canonical_url(url: str) -> str:
+    """What tells a page from others: host, path and meaningful query of its address."""
+    from courlan import normalize_url
+
+    try:
+        parts = urlsplit(normalize_url(url))
+    except ValueError:
+        return url
+    host = (parts.hostname or "").removeprefix("www.")
+    query = f"?{parts.query}" if parts.query else ""
+    fragment = f"#{parts.fragment}" if parts.fragment.startswith("!") else ""
+    return f"{host}{parts.path.rstrip('/')}{query}{fragment}"
+
+
+def _binary(values: npt.NDArray[np.uint8]) -> pa.Array:
+    """The rows of a matrix of bytes as binary values."""
+    count, width = values.shape
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * width, pa.int32())
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(pa.binary(), count, [None, offsets.buffers()[1], data])
+
+
+def _bytes(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """Binary values of one length as the rows of a matrix."""
+    data = b"".join(column.to_pylist())
+    return np.frombuffer(data, np.uint8).reshape(len(column), -1) if data else _NO_BYTES
+
+
+_NO_BANDS = pa.schema(
+    [("row", pa.int32()), ("key", pa.uint64()), ("sketch", pa.binary())]
+).empty_table()
+_NO_BYTES = np.zeros((0, 0), np.uint8)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _normal(nodes: Sequence[str | None] | None) -> str | None:
+    return " ".join(_spaced(text) for text in nodes or [] if text).strip() or None
+
+
+def _hash(text: str) -> tuple[int, int]:
+    """Two 64-bit hashes of a text."""
+    digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+
+
+def _keyed(texts: Iterable[str | None]) -> pa.Table:
+    """A record for each text that is there: equal texts have equal `key` and `check`."""
+    rows, hashes = [], []
+    for row, text in enumerate(texts):
+        if text is not None:
+            rows.append(row)
+            hashes.append(_hash(text))
+    return pa.table(
+        {
+            "row": pa.array(rows, pa.int32()),
+            "key": pa.array([key for key, _ in hashes], pa.uint64()),
+            "check": pa.array([check for _, check in hashes], pa.uint64()),
+        }
+    )
+
+
+def _runs(key: pa.ChunkedArray, check: pa.ChunkedArray) -> tuple[Integers, npt.NDArray[np.bool_]]:
+    """An order in which equal keys are neighbours, and which neighbours are equal."""
+    keys, checks = key.to_numpy(), check.to_numpy()
+    order = np.lexsort((checks, keys))
+    keys, checks = keys[order], checks[order]
+    return order, (keys[1:] == keys[:-1]) & (checks[1:] == checks[:-1])
+
+
+def _changes(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a value differs from the one before it; the first always does."""
+    return np.concatenate([np.ones(min(len(values), 1), bool), values[1:] != values[:-1]])
+
+
+def _starts(new: npt.NDArray[np.bool_]) -> Integers:
+    """Positions where a group starts, zero elsewhere."""
+    return np.where(new, np.arange(len(new)), 0)
+
+
+def _per_group(new_group: npt.NDArray[np.bool_], counted: npt.NDArray[np.bool_]) -> Integers:
+    """For each row, how many rows of its group are counted."""
+    group = np.cumsum(new_group) - 1
+    totals = np.bincount(group, weights=counted) if len(group) else np.zeros(0)
+    counts: Integers = totals[group].astype(np.int64)
+    return counts

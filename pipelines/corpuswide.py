@@ -1,0 +1,492 @@
+"""Stages over the whole corpus, run through the store in parts that a kill does not undo.
+
+    groups/<stage>-<fingerprint>/<unit>-<digest>.keys.arrow     records of a unit, by partition
+    groups/<stage>-<fingerprint>/<unit>-<digest>.rows.parquet   what is to be known of its rows
+    groups/<stage>-<fingerprint>/<living>/found-<i>-of-<n>.parquet   findings on some partitions
+    groups/<stage>-<fingerprint>/<living>/resolved.parquet      findings on the whole
+    groups/<stage>-<fingerprint>/<living>/done.json             each unit's file among the stage's
+
+A unit's records depend on its living rows alone (`digest`), so that they stay when others come or
+go; what is found depends on all of them (`living`). Every task writes one file of a name known
+before, last, and is left out when the file is there.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from operators.base import CorpusOperator, addressed
+from pipelines.measure import BATCH_ROWS, stored_schema
+from pipelines.plan import Plan, Stage, fingerprint
+from pipelines.store import DONE, PENDING, StageRecord, Store, UnitRecord, UnitRef
+from pipelines.work import PlainTask, Worker, failed_stage
+from schemas.errors import InputError
+from schemas.tables import DOCUMENTS
+
+_UNIT_ROWS = 1 << 20
+"""Addresses of a unit: more than a unit may have rows."""
+_BYTES_AT_ONCE = 128 << 20
+"""Bytes of records that one task should gather; it takes whole partitions."""
+_RESOLVED = "resolved"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The records of one unit: `name` below `folder` in the store at `root`."""
+
+    root: str
+    folder: str
+    name: str
+    size: int
+    """Bytes of its records."""
+
+
+@dataclass(frozen=True)
+class EarlierCorpus:
+    """What a stage knows of an earlier corpus: its records, and a digest of all of them."""
+
+    digest: str
+    parts: list[Part]
+
+
+def groups_folder(stage: Stage) -> str:
+    """Where a stage over the whole corpus keeps its records and findings."""
+    return f"groups/{stage.name}-{stage.fingerprint}"
+
+
+@dataclass(frozen=True)
+class ScatterTask(PlainTask):
+    """Make the records of a unit's living rows."""
+
+    stage: int
+    ref: UnitRef
+    files: dict[str, str]
+    """The unit's file of each earlier stage."""
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"records of unit {self.ref.unit}"
+
+    @property
+    def weight(self) -> int:
+        return self.ref.rows
+
+    def run(self, worker: Worker) -> tuple[Part, float]:
+        """Write the rows' side first, so that the records' presence means that both are there."""
+        started = time.process_time()
+        stage, store = worker.plan.stages[self.stage], worker.store
+        operator = corpus_operator(stage)
+        rows = _living(worker, self.stage, self.ref, self.files, operator.needs().names)
+        positions = rows["_row"].to_numpy()
+        records, members = _scattered(stage, rows.drop_columns(["_row"]), positions)
+        folder = groups_folder(stage)
+        if members is not None:
+            store.write(f"{folder}/{self.name}.rows.parquet", members)
+        data = _partitioned(operator, records)
+        store.files.write(f"{folder}/{self.name}.keys.arrow", data)
+        part = Part(store.files.root, folder, self.name, len(data))
+        return part, time.process_time() - started
+
+
+def _scattered(
+    stage: Stage, rows: pa.Table, positions: np.ndarray[Any, Any]
+) -> tuple[pa.Table, pa.Table | None]:
+    """Records and members of rows that stand at `positions` of their unit."""
+    operator = corpus_operator(stage)
+    records: list[pa.Table] = []
+    members: list[pa.Table] = []
+    for start in range(0, max(rows.num_rows, 1), BATCH_ROWS):
+        batch = rows.slice(start, BATCH_ROWS)
+        try:
+            made, known = operator.scatter(batch), operator.members(batch)
+        except Exception as error:
+            raise failed_stage(stage, "scatter", error) from error
+        records.append(_moved(made, positions[start:]))
+        if known is not None:
+            members.append(_moved(known, positions[start:]))
+    return pa.concat_tables(records), pa.concat_tables(members) if members else None
+
+
+def _moved(table: pa.Table, positions: np.ndarray[Any, Any]) -> pa.Table:
+    """The table with positions in the unit in place of those in the batch."""
+    rows = pa.array(positions[table["row"].to_numpy()], pa.int32())
+    return table.set_column(table.column_names.index("row"), "row", rows)
+
+
+def _partitioned(operator: CorpusOperator, records: pa.Table) -> bytes:
+    """The records as an Arrow file with one batch a partition, by key and row inside it."""
+    partition = _partition_of(records["key"].to_numpy(), operator.partitions)
+    order = np.lexsort((records["row"].to_numpy(), records["key"].to_numpy(), partition))
+    records = records.take(pa.array(order)).combine_chunks()
+    bounds = np.searchsorted(partition[order], np.arange(operator.partitions + 1))
+    sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(sink, records.schema, options=options) as writer:
+        for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            part = records.slice(low, high - low).combine_chunks()
+            arrays = [column.combine_chunks() for column in part.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=records.schema))
+    return sink.getvalue()
+
+
+def _partition_of(keys: np.ndarray[Any, Any], partitions: int) -> np.ndarray[Any, Any]:
+    return (keys % np.uint64(partitions)).astype(np.int64)
+
+
+def _living(
+    worker: Worker, stage: int, ref: UnitRef, files: dict[str, str], names: Iterable[str]
+) -> pa.Table:
+    """The named columns of the unit's rows that are alive before a stage, and their `_row`."""
+    plan, store = worker.plan, worker.store
+    verdicts = store.read(f"{plan.upto(stage).folder}/{ref.unit}.parquet", ["kept"])
+    rows = pc.indices_nonzero(verdicts["kept"].combine_chunks())
+    paths = dict.fromkeys(DOCUMENTS.born.names, f"units/{ref.unit}.parquet")
+    for earlier in plan.stages[:stage]:
+        path = f"{earlier.folder}/{files[earlier.name]}.parquet"
+        paths |= dict.fromkeys(earlier.operator.writes.names, path)
+    columns = store.zipped(paths, list(names) or ["doc_id"])
+    return columns.take(rows).append_column("_row", rows)
+
+
+@dataclass(frozen=True)
+class GatherTask(PlainTask):
+    """Find out what some partitions' records tell."""
+
+    stage: int
+    living: str
+    parts: tuple[Part, ...]
+    number: int
+    of: int
+
+    @property
+    def key(self) -> str:
+        return f"partitions {self.number + 1} of {self.of}"
+
+    @property
+    def weight(self) -> int:
+        return 1
+
+    def run(self, worker: Worker) -> float:
+        """Read the partitions of every unit, gather them, write what was found."""
+        started = time.process_time()
+        stage = worker.plan.stages[self.stage]
+        operator = corpus_operator(stage)
+        partitions = range(
+            operator.partitions * self.number // self.of,
+            operator.partitions * (self.number + 1) // self.of,
+        )
+        tables = []
+        for number, part in enumerate(self.parts):
+            with Store(part.root).files.open(f"{part.folder}/{part.name}.keys.arrow") as file:
+                reader = pa.ipc.open_file(file)
+                batches = [reader.get_batch(partition) for partition in partitions]
+            table = pa.Table.from_batches(batches, schema=reader.schema)
+            tables.append(addressed(table, number * _UNIT_ROWS))
+        try:
+            found = operator.gather(pa.concat_tables(tables))
+        except Exception as error:
+            raise failed_stage(stage, "gather", error) from error
+        path = f"{groups_folder(stage)}/{self.living}/{_found(self.number, self.of)}.parquet"
+        _write_found(worker.store, path, found)
+        return time.process_time() - started
+
+
+def _found(number: int, of: int) -> str:
+    return f"found-{number}-of-{of}"
+
+
+def _write_found(store: Store, path: str, found: pa.Table) -> None:
+    """Write findings by address, with statistics, so that a unit's can be read alone."""
+    sink = io.BytesIO()
+    pq.write_table(found.sort_by("address"), sink, compression="zstd", row_group_size=1 << 16)
+    store.files.write(path, sink.getvalue())
+
+
+@dataclass(frozen=True)
+class ResolveTask(PlainTask):
+    """Make the findings on all partitions one."""
+
+    stage: int
+    living: str
+    parts: tuple[Part, ...]
+    first: int
+    """How many parts belong to earlier corpora; they come first."""
+    of: int
+
+    @property
+    def key(self) -> str:
+        return "findings on the whole corpus"
+
+    @property
+    def weight(self) -> int:
+        return 1
+
+    def run(self, worker: Worker) -> float:
+        """Write what all findings together say of each row."""
+        started = time.process_time()
+        stage = worker.plan.stages[self.stage]
+        folder = f"{groups_folder(stage)}/{self.living}"
+        names = [_found(number, self.of) for number in range(self.of)]
+        found = pa.concat_tables(worker.store.read(f"{folder}/{name}.parquet") for name in names)
+        operator = corpus_operator(stage)
+        try:
+            resolved = operator.resolve(found, self._members, self.first * _UNIT_ROWS)
+        except Exception as error:
+            raise failed_stage(stage, "resolve", error) from error
+        _write_found(worker.store, f"{folder}/{_RESOLVED}.parquet", resolved)
+        return time.process_time() - started
+
+    def _members(self, addresses: pa.Array) -> pa.Table:
+        """What is to be known of the rows at `addresses`, which are sorted."""
+        wanted = addresses.to_numpy()
+        tables = []
+        for number, part in enumerate(self.parts):
+            low, high = np.searchsorted(wanted, [number * _UNIT_ROWS, (number + 1) * _UNIT_ROWS])
+            if low < high:
+                rows = Store(part.root).read(f"{part.folder}/{part.name}.rows.parquet")
+                mine = pa.array(wanted[low:high] - number * _UNIT_ROWS, pa.int32())
+                chosen = rows.take(pc.index_in(mine, rows["row"].combine_chunks()))
+                tables.append(addressed(chosen, number * _UNIT_ROWS))
+        if tables:
+            return pa.concat_tables(tables)
+        schema = Store(self.parts[0].root).read(
+            f"{self.parts[0].folder}/{self.parts[0].name}.rows.parquet"
+        )
+        return addressed(schema.slice(0, 0), 0)
+
+
+@dataclass(frozen=True)
+class AssignTask(PlainTask):
+    """Make the stage's columns of what was found about a unit's rows."""
+
+    stage: int
+    living: str
+    ref: UnitRef
+    files: dict[str, str]
+    number: int
+    """The unit's place among the parts."""
+    found: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        return f"columns of unit {self.ref.unit}"
+
+    @property
+    def weight(self) -> int:
+        return self.ref.rows
+
+    def run(self, worker: Worker) -> tuple[str, float]:
+        """Write the unit's file; its name and the CPU seconds."""
+        started = time.process_time()
+        stage, store = worker.plan.stages[self.stage], worker.store
+        operator = corpus_operator(stage)
+        rows = _living(worker, self.stage, self.ref, self.files, operator.assign_needs().names)
+        positions = rows["_row"].to_numpy()
+        try:
+            columns = operator.assign(self._found(store, stage, positions), rows)
+        except Exception as error:
+            raise failed_stage(stage, "assign", error) from error
+        place = np.full(self.ref.rows, -1)
+        place[positions] = np.arange(len(positions))
+        spread = columns.take(pa.array(place, mask=place < 0))
+        states = pa.array(np.where(place < 0, PENDING, DONE), pa.uint8())
+        schema = stored_schema(operator)
+        arrays = [column.combine_chunks() for column in spread.columns]
+        errors = pa.nulls(self.ref.rows, schema.field(-1).type)
+        table = pa.Table.from_arrays([*arrays, states, errors], schema=schema)
+        file = store.write_addressed(stage.folder, self.ref.unit, table)
+        return file, time.process_time() - started
+
+    def _found(self, store: Store, stage: Stage, positions: np.ndarray[Any, Any]) -> pa.Table:
+        """The findings about the unit's living rows, with their place among these as `row`."""
+        low, high = self.number * _UNIT_ROWS, (self.number + 1) * _UNIT_ROWS
+        tables = []
+        for name in self.found:
+            path = f"{groups_folder(stage)}/{self.living}/{name}.parquet"
+            with store.files.open(path) as file:
+                inside = (pc.field("address") >= low) & (pc.field("address") < high)
+                tables.append(pq.read_table(file, filters=inside))
+        found = pa.concat_tables(tables).combine_chunks()
+        rows = np.searchsorted(positions, found["address"].to_numpy() - low)
+        index = found.column_names.index("address")
+        return found.set_column(index, "row", pa.array(rows, pa.int32()))
+
+
+def corpus_operator(stage: Stage) -> CorpusOperator:
+    """The stage's operator, which is one over the whole corpus."""
+    assert isinstance(stage.operator, CorpusOperator)
+    return stage.operator
+
+
+RunTasks = Callable[[str, Sequence[Any]], Iterator[tuple[Any, Any]]]
+
+
+class CorpusStage:
+    """One run of one stage over the whole corpus."""
+
+    def __init__(
+        self, store: Store, plan: Plan, index: int, earlier: Sequence[EarlierCorpus]
+    ) -> None:
+        self.store, self.index = store, index
+        self.stage = plan.stages[index]
+        self.operator = corpus_operator(self.stage)
+        self.folder = groups_folder(self.stage)
+        self.earlier = earlier
+        self.cpu_seconds = 0.0
+
+    def run(
+        self, refs: list[UnitRef], records: list[UnitRecord], run_tasks: RunTasks
+    ) -> tuple[str, dict[str, StageRecord]]:
+        """Which living rows the stage was made for, and its file for each unit.
+
+        `records` are the verdicts of the units before this stage.
+        """
+        digests = [(record.unit, record.kept_digest) for record in records]
+        living = fingerprint(digests, [corpus.digest for corpus in self.earlier])
+        done = self._done(living)
+        if done is not None:
+            made = {ref.unit: StageRecord(done[ref.unit]) for ref in refs}
+            return living, made
+        files = {r.unit: {name: s.file for name, s in r.stages.items()} for r in records}
+        own = self._scatter(refs, records, files, run_tasks)
+        parts = tuple(part for corpus in self.earlier for part in corpus.parts) + tuple(own)
+        found = self._gather(living, parts, len(parts) - len(own), run_tasks)
+        names = self._assign(living, refs, files, len(parts) - len(own), found, run_tasks)
+        state = {"units": names, "parts": [asdict(part) | {"root": ""} for part in own]}
+        self.store.write_json(f"{self.folder}/{living}/done.json", state)
+        share = self.cpu_seconds / max(len(refs), 1)
+        kept = {record.unit: record.kept for record in records}
+        return living, {
+            unit: StageRecord(file, computed=kept[unit], cpu_seconds=share)
+            for unit, file in names.items()
+        }
+
+    def _done(self, living: str) -> dict[str, str] | None:
+        """The units' files, if this very corpus went through the stage and they are all there."""
+        state = self.store.read_json(f"{self.folder}/{living}/done.json")
+        if state is None or not set(state["units"].values()) <= set(
+            self.store.names(self.stage.folder)
+        ):
+            return None
+        units: dict[str, str] = state["units"]
+        return units
+
+    def _scatter(
+        self,
+        refs: list[UnitRef],
+        records: list[UnitRecord],
+        files: dict[str, dict[str, str]],
+        run_tasks: RunTasks,
+    ) -> list[Part]:
+        listed = {info.path: info.size for info in self.store.files.list(self.folder)}
+        parts: dict[str, Part] = {}
+        tasks = []
+        for ref, record in zip(refs, records, strict=True):
+            name = f"{ref.unit}-{record.kept_digest}"
+            size = listed.get(f"{self.folder}/{name}.keys.arrow")
+            if size is not None:
+                parts[ref.unit] = Part(self.store.files.root, self.folder, name, size)
+            else:
+                tasks.append(ScatterTask(self.index, ref, files[ref.unit], name))
+        for task, (part, seconds) in run_tasks(f"{self.stage.name}: keys", tasks):
+            parts[task.ref.unit] = part
+            self.cpu_seconds += seconds
+        return [parts[ref.unit] for ref in refs]
+
+    def _gather(
+        self, living: str, parts: tuple[Part, ...], first: int, run_tasks: RunTasks
+    ) -> tuple[str, ...]:
+        """The names of the files that hold what was found."""
+        total = sum(part.size for part in parts)
+        of = min(self.operator.partitions, max(1, -(-total // _BYTES_AT_ONCE)))
+        listed = set(self.store.names(f"{self.folder}/{living}"))
+        names = tuple(_found(number, of) for number in range(of))
+        tasks = [
+            GatherTask(self.index, living, parts, number, of)
+            for number, name in enumerate(names)
+            if name not in listed
+        ]
+        for _, seconds in run_tasks(f"{self.stage.name}: groups", tasks):
+            self.cpu_seconds += seconds
+        if not self.operator.resolves:
+            return names
+        if _RESOLVED not in listed or tasks:
+            task = ResolveTask(self.index, living, parts, first, of)
+            for _, seconds in run_tasks(f"{self.stage.name}: clusters", [task]):
+                self.cpu_seconds += seconds
+        return (_RESOLVED,)
+
+    def _assign(
+        self,
+        living: str,
+        refs: list[UnitRef],
+        files: dict[str, dict[str, str]],
+        first: int,
+        found: tuple[str, ...],
+        run_tasks: RunTasks,
+    ) -> dict[str, str]:
+        tasks = [
+            AssignTask(self.index, living, ref, files[ref.unit], first + number, found)
+            for number, ref in enumerate(refs)
+        ]
+        names: dict[str, str] = {}
+        for task, (file, seconds) in run_tasks(f"{self.stage.name}: columns", tasks):
+            names[task.ref.unit] = file
+            self.cpu_seconds += seconds
+        return {ref.unit: names[ref.unit] for ref in refs}
+
+
+def comparable(plan: Plan, stage: Stage) -> str:
+    """Stands for what two corpora must have in common for their records to be compared."""
+    operator = corpus_operator(stage)
+    makers = [
+        (made.operator.name, made.operator.version, made.operator.model_dump())
+        for made in plan.stages
+        if set(made.operator.writes.names) & set(operator.same_stages)
+    ]
+    return fingerprint(operator.name, operator.version, operator.key_config(), makers)
+
+
+def earlier_corpora(plan: Plan, stage: Stage) -> list[EarlierCorpus]:
+    """What the stores that the stage is to compare with hold for it.
+
+    Raises:
+        InputError: a store has no such job, or it did not go through such a stage.
+    """
+    asked: tuple[str, ...] = getattr(stage.operator, "against", ())
+    return [_earlier_corpus(plan, stage, index, place) for index, place in enumerate(asked)]
+
+
+def _earlier_corpus(plan: Plan, stage: Stage, index: int, place: str) -> EarlierCorpus:
+    field = f"{plan.jobfile.file}: stages.{stage.name}.against.{index}: '{place}'"
+    root, _, job = place.partition("#")
+    store = Store(root)
+    infos = store.files.list("jobs")
+    jobs = [info.path.rpartition("/")[2].removesuffix(".json") for info in infos]
+    if not jobs or (job and job not in jobs):
+        what = f"has no job '{job}'" if jobs else "holds no corpus"
+        raise InputError(f"{field} {what}\n    fix: name a store, or STORE#JOB, of {jobs or 'one'}")
+    if not job and len(jobs) > 1:
+        fix = f"say which: {root}#{jobs[0]}"
+        raise InputError(f"{field} holds several jobs: {', '.join(jobs)}\n    fix: {fix}")
+    reference = store.read_json(f"jobs/{job or jobs[0]}.json")
+    group = reference.get("done", {}).get("groups", {}).get(stage.name)
+    state = group and store.read_json(f"{group['folder']}/{group['living']}/done.json")
+    if not state:
+        fix = f"run that job to its end with the stage '{stage.name}' in it"
+        raise InputError(f"{field} has no records of this stage\n    fix: {fix}")
+    if group["comparable"] != comparable(plan, stage):
+        fix = "give both jobs the same parameters of this stage and of those that it reads"
+        raise InputError(f"{field} was made with other parameters\n    fix: {fix}")
+    parts = [Part(**(part | {"root": root})) for part in state["parts"]]
+    return EarlierCorpus(fingerprint(group), parts)
