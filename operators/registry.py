@@ -5,16 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from operators.base import Operator
+from operators.decontaminate import Decontaminate
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
+from operators.pii import Pii
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
 from operators.warc import WarcSource
 from schemas.errors import did_you_mean
 
 OPERATORS: dict[str, type[Operator[Any]]] = {
-    kind.name: kind for kind in (ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics)
+    kind.name: kind
+    for kind in (
+        ExtractInterleaved,
+        ExtractTrafilatura,
+        LanguageId,
+        TextStatistics,
+        Pii,
+        Decontaminate,
+    )
 }
 
 SOURCES: dict[str, type[Source]] = {

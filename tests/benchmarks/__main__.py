@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 
 from tests.benchmarks.engine import engine_memory, engine_overhead
+from tests.benchmarks.filters import decontamination_throughput, pii_clean, pii_dense
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold
@@ -35,6 +36,9 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         extraction_throughput,
         language_throughput,
         text_rules_throughput,
+        pii_clean,
+        pii_dense,
+        decontamination_throughput,
         engine_overhead,
         engine_memory,
         kill_test_local,
