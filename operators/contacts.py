@@ -15,7 +15,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from operators.identity_numbers import END, START, Extent
+from operators.identity_numbers import END, START, Extent, digit_runs
 
 # --- E-mail -------------------------------------------------------------------------------------
 
@@ -162,7 +162,6 @@ _COUNTRY_CODES = frozenset(
     "992 993 994 995 996 998".split()
 )
 
-_NUMBERS = re.compile(r"\d(?:[^\d\n]{0,5}\d){6,}", re.ASCII)
 _CURRENCY = r"(?<![$€£¥₹])(?<![$€£¥₹] )"
 
 
@@ -171,7 +170,8 @@ def _form(pattern: str) -> re.Pattern[str]:
 
 
 _INTERNATIONAL = re.compile(
-    r"(?<![\w/=&#%+@-])(?:\+ ?|00[ .-]?(?=[1-9]))([1-9](?:[ ().\-/]{0,3}\d){6,16})" + END, re.ASCII
+    r"(?<![\w/=&#%+@-])(?<!\d:)(?:\+ ?|00[ .-]?(?=[1-9]))([1-9](?:[ ().\-/]{0,3}\d){6,16})" + END,
+    re.ASCII,
 )
 _NORTH_AMERICAN = _form(r"(?:\+?1[ .-]?)?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[ .-]\d{4}")
 # Forms of national plans that hardly anything else has; dates are taken out by `_DATE`.
@@ -194,7 +194,7 @@ _CUES = (
 )
 _CUE = (
     rf"(?<![A-Za-z])(?:(?:{_CUES})(?:[ .-]?(?:nr|no|num|number|numbers|号码|番号))?[.:#： /]{{0,4}}"
-    r"|[TPMF][.:] ?)"
+    r"|(?<![A-Za-z.])(?-i:[TPMF])[.:] ?)"
 )
 _CUED = re.compile(
     rf"{_CUE}([+(]{{0,2}}\d(?:[ ().\-/]{{0,2}}\d){{6,14}})(?![\w%]|[.,/-]\d)",
@@ -207,7 +207,7 @@ _NO_PHONE = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\(?\d{1,2}([./-])\d{1,2}\1\d{2}(?:\d\d)?(?!\d|\1\d)", re.ASCII)
-_LOOK_BACK = 40
+_LONGEST_CUE = 30
 
 
 def phones(text: str) -> Iterator[Extent]:
@@ -215,9 +215,8 @@ def phones(text: str) -> Iterator[Extent]:
 
     Numbers that are kept for fiction (555-0100 to 555-0199) are none.
     """
-    for numbers in _NUMBERS.finditer(text):
-        low, high = max(0, numbers.start() - _LOOK_BACK), min(len(text), numbers.end() + 1)
-        for match in _CUED.finditer(text, low, high):
+    for low, high in digit_runs(text):
+        for match in _CUED.finditer(text, max(0, low - _LONGEST_CUE), high):
             if not _DATE.match(match[1]):
                 yield match.span(1)
         yield from _unnamed(text, low, high)

@@ -7,11 +7,10 @@ are left out, because they are idioms and boilerplate.
 
 from __future__ import annotations
 
-import itertools
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -19,12 +18,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from operators.base import Operator, measured
 from operators.benchmarks import Benchmark, Item
 from operators.compiled import compiled
-from operators.text import WORD, node_texts
+from operators.text import WORD, Bytes, Offsets, utf8
 from schemas import columns
 from schemas.errors import did_you_mean
 
@@ -33,25 +33,22 @@ Places = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
 _MOST_ITEMS_NAMED = 20
-_AT_ONCE = 200  # documents; their words are in hand together
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # spreads the bits of a hash
 _SHIFT = np.uint64(29)
 
 
 @dataclass(frozen=True)
 class Index:
-    """What is looked for: n-grams of benchmarks, as hashes of numbered words.
+    """What is looked for: n-grams of benchmarks, as hashes of words."""
 
-    Words that no benchmark holds have number 0, and no n-gram with such a word can match.
-    """
-
-    words: dict[str, int]
-    lengths: tuple[int, ...]
+    lengths: Integers
     """The lengths of n-grams that there are, in words, ascending; the last is `ngram`."""
     hashes: Hashes
     """(G,) one for each different n-gram."""
     slots: Places
     """(S,) a hash table: the position of an n-gram in `hashes`, or -1."""
+    filled: Bytes
+    """(S,) bytes whose bits say whether a hash may be in the table; most end the search here."""
     items: Places
     """The items of each n-gram, those of one after those of the other …"""
     first: Integers
@@ -114,7 +111,9 @@ class Decontaminate(Operator[Index]):
         """
         items = (item for found in self._found() for item in found.items())
         index = _index(items, self.ngram, self.min_words, self.max_items)
-        _measures(index, [["any text"]])  # compiles the loops, not on the first documents' time
+        words, counts = words_of(pa.array(["any text"]))  # compiles the loops before any document
+        table = (index.lengths, index.hashes, index.slots, index.filled)
+        _covered(_matches(words, counts, *table), index.lengths)
         return index
 
     def provenance(self) -> dict[str, str]:
@@ -134,29 +133,81 @@ class Decontaminate(Operator[Index]):
 
     def measure(self, batch: pa.Table, state: Index) -> pa.Table:
         """Places, share, benchmarks and items of each document; nulls where `nodes` is null."""
-        rows: list[list[Any]] = []
-        documents = node_texts(batch["nodes"])
-        empty = [None] * len(self.writes)
-        for start in range(0, len(documents), _AT_ONCE):
-            part = documents[start : start + _AT_ONCE]
-            known = iter(_measures(state, [nodes for nodes in part if nodes is not None]))
-            rows += (empty if nodes is None else next(known) for nodes in part)
+        rows = _measures(state, batch["nodes"].combine_chunks())
         return measured(self.writes, list(zip(*rows, strict=True)) or [[] for _ in self.writes])
 
 
 # --- Words --------------------------------------------------------------------------------------
 
+_PARTS, _LETTER, _WIDE, _MARK = 0, 1, 2, 3
+_LAST_SIGN = 0x40000  # no plane beyond holds words, spaces or punctuation
+
 
 @cache
-def _punctuation() -> dict[int, str]:
-    """Every sign that is no letter, digit or mark, as a space."""
-    signs = (n for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n))[0] in "PS")
-    return dict.fromkeys(signs, " ")
+def _signs() -> tuple[Bytes, Places]:
+    """What each code point is in a word, and the code point without its case.
+
+    A sign is wide, and a mark belongs to the wide sign before it, as `operators.text.WORD` says.
+    """
+    kinds = np.full(sys.maxunicode + 1, _LETTER, np.uint8)
+    folded = np.arange(sys.maxunicode + 1, dtype=np.int32)
+    for code in range(_LAST_SIGN):
+        sign = chr(code)
+        if sign.isspace() or unicodedata.category(sign)[0] in "PS":
+            kinds[code] = _PARTS
+        elif code > 0xE00 and len(WORD.findall(sign + sign)) == 2:
+            kinds[code] = _WIDE
+        elif code > 0xE00 and len(WORD.findall(f"一{sign}")) == 1:
+            kinds[code] = _MARK
+        plain = sign.casefold() if len(sign.casefold()) == 1 else sign.lower()
+        if len(plain) == 1:
+            folded[code] = ord(plain)
+    return kinds, folded
 
 
-def normal_words(text: str) -> list[str]:
-    """The words of a text, in lower case and without punctuation."""
-    return WORD.findall(text.lower().translate(_punctuation()))
+def words_of(texts: pa.Array) -> tuple[Hashes, Integers]:
+    """Hashes of the words of N texts, without case and punctuation, and each text's count; (N,)."""
+    return _words(*utf8(texts), *_signs())
+
+
+@compiled
+def _words(data: Bytes, bounds: Offsets, kinds: Bytes, folded: Places) -> tuple[Hashes, Integers]:
+    words = np.zeros(len(data), np.uint64)
+    counts = np.zeros(len(bounds) - 1, np.int64)
+    found = 0
+    for text in range(len(bounds) - 1):
+        before, open_word, mixed = found, _PARTS, np.uint64(0)
+        at = bounds[text]
+        while at < bounds[text + 1]:
+            code, size = np.int32(data[at]), 1
+            if code >= 0xF0:
+                code, size = code & 7, 4
+            elif code >= 0xE0:
+                code, size = code & 15, 3
+            elif code >= 0xC0:
+                code, size = code & 31, 2
+            for further in range(at + 1, at + size):
+                code = (code << 6) | np.int32(data[further] & 63)
+            at += size
+            kind = kinds[code]
+            goes_on = kind == open_word or (kind == _MARK and open_word != _PARTS)
+            if kind == _MARK and open_word == _PARTS:
+                kind = np.uint8(_LETTER)
+            if open_word != _PARTS and (kind == _WIDE or not goes_on):
+                words[found] = mixed
+                found += 1
+            if kind == _PARTS:
+                open_word = _PARTS
+                continue
+            if open_word == _PARTS or kind == _WIDE or not goes_on:
+                open_word, mixed = int(kind), np.uint64(0)
+            mixed = (mixed ^ np.uint64(folded[code] + 1)) * _MULTIPLIER
+            mixed ^= mixed >> _SHIFT
+        if open_word != _PARTS:
+            words[found] = mixed
+            found += 1
+        counts[text] = found - before
+    return words[:found], counts
 
 
 # --- The benchmarks' n-grams --------------------------------------------------------------------
@@ -164,32 +215,28 @@ def normal_words(text: str) -> list[str]:
 
 def _index(items: Iterable[Item], ngram: int, min_words: int, max_items: int) -> Index:
     """The index of all items; a text that several items hold counts as the first one's."""
-    words: dict[str, int] = {}
     names: list[str] = []
-    owner: dict[tuple[int, ...], int] = {}  # the item of each different text
+    texts: list[str] = []
+    owners: list[int] = []
     for item in items:
         names.append(item.name)
-        for text in item.texts:
-            found = normal_words(text)
-            if len(found) >= min(min_words, ngram):
-                numbers = tuple(words.setdefault(word, len(words) + 1) for word in found)
-                owner.setdefault(numbers, len(names) - 1)
-    by_length: dict[int, list[tuple[int, ...]]] = {ngram: []}
-    for numbers in owner:
-        by_length.setdefault(min(len(numbers), ngram), []).append(numbers)
-    hashes: list[Hashes] = []
-    texts: list[Integers] = []
-    position = {numbers: text for text, numbers in enumerate(owner)}
-    for length, group in by_length.items():
-        counts = np.array([len(numbers) for numbers in group], np.int64)
-        ids = np.fromiter(itertools.chain.from_iterable(group), np.int64, counts.sum())
-        hashes.append(_hashes(ids, counts, length))
-        own = np.array([position[numbers] for numbers in group], np.int64)
-        texts.append(np.repeat(own, counts - length + 1))
-    grams, first, of_text = _grouped(np.concatenate(hashes), np.concatenate(texts), max_items)
-    owners = np.fromiter(owner.values(), np.int32, len(owner))
-    lengths = tuple(sorted(by_length))
-    return Index(words, lengths, grams, _slots(grams), owners[of_text], first, names)
+        texts += item.texts
+        owners += [len(names) - 1] * len(item.texts)
+    words, counts = words_of(pa.array(texts, pa.string()))
+    ends = np.cumsum(counts)
+    chosen: dict[bytes, int] = {}  # the first of each different text that is long enough
+    for text in np.flatnonzero(counts >= min(min_words, ngram)).tolist():
+        chosen.setdefault(words[ends[text] - counts[text] : ends[text]].tobytes(), text)
+    telling = np.array(list(chosen.values()), np.int64)
+    lengths = np.union1d(np.minimum(counts[telling], ngram), [ngram]).astype(np.int64)
+    hashes, of_texts = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+    for length in lengths:
+        group = telling[np.minimum(counts[telling], ngram) == length]
+        hashes.append(_hashes(words, ends[group] - counts[group], counts[group], int(length)))
+        of_texts.append(np.repeat(group, counts[group] - length + 1))
+    grams, first, texts_of = _grouped(np.concatenate(hashes), np.concatenate(of_texts), max_items)
+    of_items = np.array(owners, np.int32)[texts_of]
+    return Index(lengths, grams, *_table(grams), of_items, first, names)
 
 
 def _grouped(hashes: Hashes, texts: Integers, most: int) -> tuple[Hashes, Integers, Integers]:
@@ -210,74 +257,70 @@ def _grouped(hashes: Hashes, texts: Integers, most: int) -> tuple[Hashes, Intege
 
 
 @compiled
-def _hashes(ids: Integers, counts: Integers, length: int) -> Hashes:
+def _hashes(words: Hashes, starts: Integers, counts: Integers, length: int) -> Hashes:
     """The hashes of all n-grams of `length` words, text by text."""
-    total = 0
+    hashes = np.zeros((counts - length + 1).sum(), np.uint64)
+    at = 0
     for text in range(len(counts)):
-        total += counts[text] - length + 1
-    hashes = np.zeros(total, np.uint64)
-    at, low = 0, 0
-    for text in range(len(counts)):
-        for start in range(low, low + counts[text] - length + 1):
+        for start in range(starts[text], starts[text] + counts[text] - length + 1):
             mixed = np.uint64(0)
             for word in range(start, start + length):
-                mixed = (mixed ^ np.uint64(ids[word])) * _MULTIPLIER
+                mixed = (mixed ^ words[word]) * _MULTIPLIER
                 mixed ^= mixed >> _SHIFT
             hashes[at] = mixed
             at += 1
-        low += counts[text]
     return hashes
 
 
 @compiled
-def _slots(hashes: Hashes) -> Places:
-    """A hash table over different hashes, at most half full; a taken slot leads to the next."""
+def _table(hashes: Hashes) -> tuple[Places, Bytes]:
+    """`slots` and `filled` of an index: at most half of the slots are taken."""
     size = 16
     while size < 2 * len(hashes):
         size *= 2
     slots = np.full(size, -1, np.int32)
+    filled = np.zeros(size, np.uint8)
     for gram in range(len(hashes)):
         slot = np.int64(hashes[gram] >> np.uint64(20)) & (size - 1)
+        filled[slot] |= np.uint8(1 << np.int64(hashes[gram] & np.uint64(7)))
         while slots[slot] >= 0:
             slot = (slot + 1) & (size - 1)
         slots[slot] = gram
-    return slots
+    return slots, filled
 
 
 # --- Documents ----------------------------------------------------------------------------------
 
 
-def _measures(index: Index, documents: Sequence[list[str | None]]) -> list[list[Any]]:
+def _measures(index: Index, nodes: pa.Array) -> list[list[Any]]:
     """The measures of each document, in the order of `Decontaminate.writes`."""
-    counts = [[0] * len(nodes) for nodes in documents]
-    if not index.words:  # no benchmark, so nothing to read the words for
-        return [[0, 0.0, [], [], words] for words in counts]
-    flat: list[int] = []
-    for nodes, own in zip(documents, counts, strict=True):
-        for node, text in enumerate(nodes):
-            if text:
-                numbers = [index.words.get(word, 0) for word in normal_words(text)]
-                own[node] = len(numbers)
-                flat += numbers
-    ids = np.array(flat, np.int64)
-    sizes = np.array([sum(own) for own in counts], np.int64)
-    lengths = np.array(index.lengths, np.int64)
-    grams = _matches(ids, sizes, lengths, index.hashes, index.slots)
-    covered = _covered(grams, lengths)
+    sizes = pc.list_value_length(nodes).to_pylist()
+    if not len(index.hashes):  # nothing to read the words for
+        return [_nothing(size) for size in sizes]
+    words, counts = words_of(pc.struct_field(pc.list_flatten(nodes), "text"))
+    node_ends = np.cumsum([0, *(size or 0 for size in sizes)])
+    ends = np.concatenate([[0], np.cumsum(counts)])[node_ends]
+    grams = _matches(words, np.diff(ends), index.lengths, index.hashes, index.slots, index.filled)
+    covered = _covered(grams, index.lengths)
     rows = []
-    low = 0
-    for own, size in zip(counts, sizes.tolist(), strict=True):
-        high = low + size
-        rows.append(_row(index, grams[:, low:high], covered[low:high], own))
-        low = high
+    for document, size in enumerate(sizes):
+        low, high = ends[document], ends[document + 1]
+        own = counts[node_ends[document] : node_ends[document + 1]]
+        some = size is not None and covered[low:high].any()
+        part = grams[:, low:high], covered[low:high], own
+        rows.append(_row(index, *part) if some else _nothing(size))
     return rows
 
 
-def _row(index: Index, grams: Places, covered: Places, counts: list[int]) -> list[Any]:
-    if not covered.any():
-        return [0, 0.0, [], [], [0] * len(counts)]
+def _nothing(nodes: int | None) -> list[Any]:
+    """The measures of a document of `nodes` nodes without overlap; nulls for a null document."""
+    return [None] * 5 if nodes is None else [0, 0.0, [], [], [0] * nodes]
+
+
+def _row(index: Index, grams: Places, covered: Places, counts: Integers) -> list[Any]:
+    """The measures of one document: its words' n-grams, and the word counts of its nodes."""
     places = int((grams >= 0).any(axis=0).sum())
-    possible = max(len(covered) - index.lengths[-1] + 1, 1)
+    possible = max(len(covered) - int(index.lengths[-1]) + 1, 1)
     found: Counter[str] = Counter()
     for gram, times in zip(*np.unique(grams[grams >= 0], return_counts=True), strict=True):
         for item in index.items[index.first[gram] : index.first[gram + 1]]:
@@ -294,37 +337,41 @@ def _row(index: Index, grams: Places, covered: Places, counts: list[int]) -> lis
         min(places / possible, 1.0),
         sorted(by, key=lambda name: (-by[name], name)),
         items[:_MOST_ITEMS_NAMED],
-        [int(sums[end] - sums[end - count]) for end, count in zip(ends, counts, strict=True)],
+        (sums[ends] - sums[ends - counts]).tolist(),
     ]
 
 
 @compiled
 def _matches(
-    ids: Integers, sizes: Integers, lengths: Integers, hashes: Hashes, slots: Places
+    words: Hashes,
+    sizes: Integers,
+    lengths: Integers,
+    hashes: Hashes,
+    slots: Places,
+    filled: Bytes,
 ) -> Places:
     """For each length and each of W words, the n-gram that begins there, or -1; (L, W)."""
-    grams = np.full((len(lengths), len(ids)), -1, np.int32)
+    grams = np.full((len(lengths), len(words)), -1, np.int32)
     mask = len(slots) - 1
     longest = lengths[-1]
     low = 0
     for document in range(len(sizes)):
         high = low + sizes[document]
-        for start in range(low, high):
+        for start in range(low, high - lengths[0] + 1):
             mixed = np.uint64(0)
             wanted = 0
             for word in range(start, min(start + longest, high)):
-                if ids[word] == 0:
-                    break
-                mixed = (mixed ^ np.uint64(ids[word])) * _MULTIPLIER
+                mixed = (mixed ^ words[word]) * _MULTIPLIER
                 mixed ^= mixed >> _SHIFT
                 if word - start + 1 < lengths[wanted]:
                     continue
                 slot = np.int64(mixed >> np.uint64(20)) & mask
-                while slots[slot] >= 0:
-                    if hashes[slots[slot]] == mixed:
-                        grams[wanted, start] = slots[slot]
-                        break
-                    slot = (slot + 1) & mask
+                if filled[slot] >> np.int64(mixed & np.uint64(7)) & 1:
+                    while slots[slot] >= 0:
+                        if hashes[slots[slot]] == mixed:
+                            grams[wanted, start] = slots[slot]
+                            break
+                        slot = (slot + 1) & mask
                 wanted += 1
         low = high
     return grams

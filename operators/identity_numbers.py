@@ -13,22 +13,34 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date
 
-START = r"(?<![\w/=&#%+@-])(?<!\d[.,])"  # not inside a word, an address or a decimal
-END = r"(?![\w%]|[.,/-]\d)"
+START = r"(?<![\w/=&#%+@-])(?<!\d[.,:])"  # not inside a word, an address or a decimal
+END = r"(?![\w%]|[.,:/-]\d)"
 
 Extent = tuple[int, int]
 """Start and end of a finding, in characters of the text."""
 
+_RUN = re.compile(r"\d(?:[^\d\n]{0,5}\d){6,}", re.ASCII)
+
+
+def digit_runs(text: str) -> Iterator[Extent]:
+    """Seven digits or more that stand close together, with three characters on each side.
+
+    Patterns with many forms are searched there only, because that is a small part of most texts.
+    """
+    for run in _RUN.finditer(text):
+        yield max(0, run.start() - 3), min(len(text), run.end() + 3)
+
 
 def identity_numbers(text: str) -> Iterator[Extent]:
     """Where `text`, whose digits and signs are ASCII, holds such a number; in no order."""
-    for form, right in _FORMS:
-        for match in form.finditer(text):
-            if right(re.sub(r"[ .-]", "", match[0])):
-                yield match.span()
-    for match in _SOCIAL_SECURITY_NAMED.finditer(text):
-        if _social_security(re.sub(r"\D", "", match[1])):
-            yield match.span(1)
+    for low, high in digit_runs(text):
+        for form, right in _FORMS:
+            for match in form.finditer(text, low, high):
+                if right(re.sub(r"[ .-]", "", match[0])):
+                    yield match.span()
+        for match in _SOCIAL_SECURITY_NAMED.finditer(text, max(0, low - 30), high):
+            if _social_security(re.sub(r"\D", "", match[1])):
+                yield match.span(1)
     yield from _ibans(text)
 
 

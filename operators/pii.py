@@ -8,22 +8,25 @@ colons between digits, or seven digits close together.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from operators.base import Operator, measured
 from operators.compiled import compiled
 from operators.contacts import emails, ip_addresses, phones
 from operators.identity_numbers import Extent, identity_numbers
-from operators.utf8 import Bytes, Offsets, node_chunks, utf8
+from operators.text import Bytes, Offsets, utf8
 from schemas import columns
 from schemas.columns import PII_KINDS
 
+Ends = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.uint8]
 
 # Full-width signs, digits of Arabic and Persian, and the many hyphens and spaces, as ASCII; one
@@ -70,23 +73,18 @@ class Pii(Operator[None]):
 
     def measure(self, batch: pa.Table, state: None) -> pa.Table:
         """Counts of each document and the spans of its nodes; nulls where `nodes` is null."""
-        counts: list[list[int | None]] = []
-        spans: list[list[list[Span]] | None] = []
-        for texts, lengths in node_chunks(batch["nodes"]):
-            found = self._found(texts)
-            at = 0
-            for length in lengths:
-                if length is None:
-                    counts.append([None] * len(PII_KINDS))
-                    spans.append(None)
-                    continue
-                own = {n - at: found[n] for n in range(at, at + length) if n in found}
-                kinds = [span.kind for node in own.values() for span in node]
-                counts.append([kinds.count(kind) for kind in PII_KINDS])
-                spans.append([own.get(node, []) for node in range(length)])
-                at += length
-        by_kind = [[row[kind] for row in counts] for kind in range(len(PII_KINDS))]
-        return measured(self.writes, [*by_kind, _span_lists(spans)])
+        nodes = batch["nodes"].combine_chunks()
+        lengths = pc.list_value_length(nodes)
+        missing = lengths.is_null()
+        ends = np.cumsum(pc.fill_null(lengths, 0).to_numpy())
+        found = self._found(pc.struct_field(pc.list_flatten(nodes), "text"))
+        counts = np.zeros((len(PII_KINDS), len(nodes)), np.int32)
+        for node, spans in found.items():
+            document = np.searchsorted(ends, node, side="right")
+            for span in spans:
+                counts[PII_KINDS.index(span.kind), document] += 1
+        by_kind = [pa.array(row, mask=missing.to_numpy(zero_copy_only=False)) for row in counts]
+        return measured(self.writes, [*by_kind, _span_lists(found, ends, missing)])
 
     def _found(self, texts: pa.Array) -> dict[int, list[Span]]:
         """The spans of the texts that have any, by position."""
@@ -128,26 +126,25 @@ def _extents(text: str, flags: int, *, private_ips: bool) -> Iterator[tuple[str,
         yield "phone", phones(text)
 
 
-def _span_lists(documents: list[list[list[Span]] | None]) -> pa.Array:
-    """The column `node_pii`; built from offsets, because nearly all of its lists are empty."""
-    nodes = [node for spans in documents for node in spans or []]
-    flat = [span for node in nodes for span in node]
-    kinds, starts, ends = zip(*flat, strict=True) if flat else ((), (), ())
-    arrays = [
-        pa.array(values, field.type)
-        for values, field in zip((kinds, starts, ends), columns.PII_SPAN, strict=True)
-    ]
-    spans = pa.StructArray.from_arrays(arrays, fields=list(columns.PII_SPAN))
-    inner = pa.ListArray.from_arrays(_offsets([len(node) for node in nodes]), spans)
-    outer = _offsets([len(spans or []) for spans in documents])
-    missing = pa.array([spans is None for spans in documents], pa.bool_())
-    return pa.ListArray.from_arrays(outer, inner, mask=missing).cast(
-        columns.column("node_pii").field.type
-    )
+def _span_lists(found: dict[int, list[Span]], ends: Ends, missing: pa.Array) -> pa.Array:
+    """The column `node_pii`; built from offsets, because nearly all of its lists are empty.
+
+    `found` holds the spans by node, `ends` where the nodes of each document end.
+    """
+    sizes = np.zeros(ends[-1] if len(ends) else 0, np.int64)
+    for node, spans in found.items():
+        sizes[node] = len(spans)
+    values = list(zip(*itertools.chain.from_iterable(found.values()), strict=True)) or [(), (), ()]
+    fields = list(columns.PII_SPAN)
+    arrays = [pa.array(own, field.type) for own, field in zip(values, fields, strict=True)]
+    spans = pa.StructArray.from_arrays(arrays, fields=fields)
+    nodes = pa.ListArray.from_arrays(_offsets(np.cumsum(sizes)), spans)
+    lists = pa.ListArray.from_arrays(_offsets(ends), nodes, mask=missing)
+    return lists.cast(columns.column("node_pii").field.type)
 
 
-def _offsets(lengths: list[int]) -> pa.Array:
-    return pa.array(np.cumsum([0, *lengths], dtype=np.int32))
+def _offsets(ends: Ends) -> pa.Array:
+    return pa.array(np.concatenate([[0], ends]), pa.int32())
 
 
 @compiled
@@ -163,6 +160,9 @@ def _suspicions(data: Bytes, bounds: Offsets) -> Flags:
         last = -10  # where the last digit ended
         for at in range(bounds[text], bounds[text + 1]):
             byte = data[at]
+            if 0x47 <= byte < 0x80:  # most bytes: letters from g on, and no hexadecimal digits
+                dots, colons = 0, 0
+                continue
             before = data[at - 1] if at > bounds[text] else np.uint8(0)
             wide = before == 0xBC and at > bounds[text] + 1 and data[at - 2] == 0xEF  # full-width
             if (

@@ -8,6 +8,7 @@ import json
 from inspect import unwrap
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +19,15 @@ from hypothesis import strategies as st
 
 from operators import decontaminate
 from operators.benchmarks import Item
-from operators.decontaminate import Decontaminate, normal_words
+from operators.decontaminate import Decontaminate, words_of
+from operators.text import WORD
 from pipelines import load_job, open_corpus, run_job
 from pipelines.contamination import contaminated_benchmarks, contaminated_items
 from pipelines.plan import RECIPES
 from pipelines.recipe import Recipe, step
 from schemas import columns
 from schemas.errors import CorpusError, InputError
+from tests.strategies import texts
 from tests.support import omniloom, write_job
 
 GOLDEN = Path(__file__).parent / "golden" / "benchmark_errors.txt"
@@ -62,19 +65,32 @@ def on(path: str, **fields: Any) -> Decontaminate:
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("Don't stop — NOW!", ["don", "t", "stop", "now"]),
-    ("a_b 3.5 (x)", ["a", "b", "3", "5", "x"]),
-    ("今天，好！ok", ["今", "天", "好", "ok"]),
-    ("Straße ÉTÉ €5", ["straße", "été", "5"]),
-    ("...", []),
+    ("Don't stop — NOW!", "don t stop now"),
+    ("a_b 3.5 (x)", "a b 3 5 x"),
+    ("今天，好！ok", "今 天 好 ok"),
+    ("ok今天ok", "ok 今 天 ok"),
+    ("Straße ÉTÉ €5 ΟΔΟΣ", "straße été 5 οδος"),
+    ("ที่นี่", "ที่ นี่"),
+    ("e\u0301t\u3099 か\u3099き", "E\u0301T\u3099 か\u3099 き"),
+    ("... 👍", ""),
 ])  # fmt: skip
-def test_words_are_lower_case_without_punctuation(text: str, words: list[str]) -> None:
-    assert normal_words(text) == words
+def test_words_are_without_case_and_punctuation(text: str, words: str) -> None:
+    hashes, counts = words_of(pa.array([text, None, words]))
+    assert counts.tolist() == [len(words.split()), 0, len(words.split())]
+    assert hashes[: counts[0]].tolist() == hashes[counts[0] :].tolist()
+    assert len(set(hashes.tolist())) == len(set(words.lower().split()))
+
+
+@given(st.lists(texts(30), max_size=5))
+def test_words_are_those_of_the_text_measures(lines: list[str]) -> None:
+    signs = {code: " " for code in range(0x40000) if category(chr(code))[0] in "PS"}
+    found = [len(WORD.findall(line.translate(signs))) for line in lines]
+    assert words_of(pa.array(lines, pa.string()))[1].tolist() == found
 
 
 def test_a_copy_is_found_whatever_its_case_and_punctuation(tmp_path: Path) -> None:
     operator = on(jsonl(tmp_path / "a.jsonl", {"id": "q1", "question": LONG}))
-    count = len(normal_words(LONG))
+    count = len(LONG.split())
     shouted = LONG.upper().replace(",", " --").replace(".", "!?")
     whole, inside, clean, nothing = measure(
         operator, [shouted], [OTHER, None, f"{OTHER} {LONG}", OTHER], [OTHER], None
@@ -178,7 +194,8 @@ def test_what_is_found_is_what_a_search_finds(
         if len(words) >= min(min_words, ngram)
         for start in range(len(words) - min(len(words), ngram) + 1)
     }
-    rows = decontaminate._measures(index, [[" ".join(words)] for words in documents])
+    nodes = [[_node(" ".join(words))] for words in documents]
+    rows = decontaminate._measures(index, pa.array(nodes, columns.column("nodes").type))
     for words, (places, ratio, _, named, (covered,)) in zip(documents, rows, strict=True):
         found = [
             (start, start + len(gram))
@@ -198,7 +215,7 @@ def test_the_compiled_loops_answer_as_python_does(
     operator = on(jsonl(tmp_path / "a.jsonl", {"q": LONG}, {"q": SHORT}, {"q": OTHER}))
     documents: list[list[str | None] | None] = [[LONG, SHORT], [f"x {OTHER} {LONG}"], [""]]
     fast = measure(operator, *documents)
-    for name in ("_hashes", "_slots", "_matches", "_covered"):
+    for name in ("_words", "_hashes", "_table", "_matches", "_covered"):
         monkeypatch.setattr(decontaminate, name, unwrap(getattr(decontaminate, name)))
     with np.errstate(over="ignore"):
         assert measure(operator, *documents) == fast
