@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from operators.base import Operator
+from operators.decontaminate import Decontaminate
 from operators.dedup import (
     ImageSetDuplicates,
     NearDuplicates,
@@ -16,6 +17,7 @@ from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
 from operators.minhash import MinHash
+from operators.pii import Pii
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
 from operators.warc import WarcSource
@@ -26,14 +28,16 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
     for kind in (
         ExtractInterleaved,
         ExtractTrafilatura,
-        ImageSetDuplicates,
+        TextStatistics,
         LanguageId,
         MinHash,
-        NearDuplicates,
-        RepeatedParagraphs,
-        TextDuplicates,
-        TextStatistics,
         UrlDuplicates,
+        TextDuplicates,
+        NearDuplicates,
+        ImageSetDuplicates,
+        RepeatedParagraphs,
+        Decontaminate,
+        Pii,
     )
 }
 

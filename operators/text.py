@@ -24,6 +24,8 @@ from schemas import columns
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int32]
 
 # Scripts written without spaces: each Han, kana, Hangul or Thai sign counts as a word.
 WIDE = (
@@ -65,6 +67,16 @@ def node_texts(nodes: pa.ChunkedArray) -> list[list[str | None] | None]:
             for length in pc.list_value_length(chunk).to_pylist()
         )
     return rows
+
+
+def utf8(texts: pa.Array) -> tuple[Bytes, Offsets]:
+    """The bytes of N texts, and N + 1 offsets into them; a null text has no bytes."""
+    whole = pc.fill_null(texts, "") if texts.null_count else texts
+    _, offsets, data = whole.buffers()
+    if offsets is None or data is None:
+        return np.zeros(0, np.uint8), np.zeros(len(texts) + 1, np.int32)
+    bounds = np.frombuffer(offsets, np.int32)[whole.offset : whole.offset + len(whole) + 1]
+    return np.frombuffer(data, np.uint8), bounds
 
 
 class TextStatistics(Operator[None]):

@@ -34,7 +34,10 @@ app = typer.Typer(
     ),
 )
 
-eval_app = typer.Typer(no_args_is_help=True, help="Measure the product on pages with gold.")
+eval_app = typer.Typer(
+    no_args_is_help=True,
+    help="Measure the product on pages with gold, and a corpus against benchmarks.",
+)
 app.add_typer(eval_app, name="eval")
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="job file, e.g. jobs/demo.yaml")]
@@ -125,13 +128,18 @@ def export(
     to: Annotated[str, typer.Option(help="target folder or s3://bucket/prefix")],
     format_: Annotated[str, typer.Option("--format", help="omnicorpus or text")] = "omnicorpus",
     shard_mb: Annotated[float, typer.Option(min=0.001, help="target size of a shard in MB")] = 256,
+    mask_pii: Annotated[
+        bool, typer.Option("--mask-pii", help="replace personal data in the text by tags")
+    ] = False,
 ) -> None:
     """Export a job's kept documents once more: another format, another place."""
     from pipelines.engine import export_job
     from schemas.job import ExportSpec
 
     jobfile = _load(job)
-    spec = ExportSpec(format=format_, to=to, shard_mb=shard_mb)
+    spec = ExportSpec.model_validate(
+        {"format": format_, "to": to, "shard_mb": shard_mb, "mask_pii": mask_pii}
+    )
     result = export_job(jobfile, spec, _progress())
     _print_shards(result)
 
@@ -254,6 +262,14 @@ def extraction(
     _say(f"report    {write_evaluation(found, out)}")
     if json_:
         _say(f"figures   {write_figures(found, json_)}")
+
+
+@eval_app.command()
+def decontamination(corpus: CorpusArgument, job: JobName = None) -> None:
+    """Say which items of benchmarks stand in how many documents of a corpus."""
+    from pipelines.tables import print_contamination
+
+    print_contamination(_open(corpus, job))
 
 
 def main() -> None:

@@ -23,12 +23,13 @@ import pyarrow as pa
 
 from operators.export import FORMATS
 from operators.files import TEMPORARY, Files
-from pipelines.plan import Plan, fingerprint
+from operators.masking import MASKING_VERSION, SPANS
+from pipelines.plan import Plan, fingerprint, output_schema
 from pipelines.shards import ShardRecord, ShardTask, Slice, kept_documents
 from pipelines.store import InputRecord, UnitRecord
 from pipelines.summary import Summary, code_version, reference
 from pipelines.work import Worker
-from schemas.errors import ExportError
+from schemas.errors import ExportError, JobError
 from schemas.job import ExportSpec
 
 SUCCESS = "_SUCCESS.json"
@@ -45,13 +46,27 @@ class Export:
         self.plan, self.spec = plan, spec
         self.files = Files(spec.to)
         self.format = FORMATS[spec.format]
+        self._check_masking()
         self.identity = fingerprint(
             plan.fingerprint,
             contents,
             (self.format.name, self.format.version),
             spec.shard_mb,
             spec.row_group_rows,
+            *([(MASKING_VERSION, spec.mask_pii)] if spec.mask_pii else []),
         )
+
+    def _check_masking(self) -> None:
+        """What cannot be masked is not exported as if it were."""
+        if not self.spec.mask_pii or SPANS in output_schema(self.plan).names:
+            return
+        exports = self.plan.jobfile.job.export
+        path = ("export", exports.index(self.spec)) if self.spec in exports else ()
+        message = (
+            f"recipe '{self.plan.recipe.name}' does not measure '{SPANS}', which masking needs"
+        )
+        fix = "choose a recipe with a stage of operator 'pii', or export without mask_pii"
+        raise JobError([self.plan.jobfile.problem((*path, "mask_pii"), message, fix)])
 
     def finished(self) -> list[str] | None:
         """Addresses of the shards when exactly this export is complete already."""
@@ -170,7 +185,7 @@ class Export:
         worker, tables, wanted = Worker(self.plan), [], _SAMPLE_DOCUMENTS
         for record in kept:
             part = _slice(record, 0, min(record.kept, wanted))
-            tables.append(kept_documents(worker, part, names))
+            tables.append(kept_documents(worker, part, names, self.spec.mask_pii))
             wanted -= part.stop
             if not wanted:
                 break
@@ -197,6 +212,7 @@ class Export:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "code": code_version(),
             "format": {"name": self.format.name, "version": self.format.version},
+            "mask_pii": list(self.spec.mask_pii),
             "rows": sum(shard.rows for shard in shards),
             "shards": [asdict(shard) for shard in shards],
             "job": self.plan.jobfile.job.model_dump(mode="json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operators.decontaminate import Decontaminate
 from operators.dedup import (
     ImageSetDuplicates,
     NearDuplicates,
@@ -13,6 +14,7 @@ from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
 from operators.minhash import MinHash
+from operators.pii import Pii
 from operators.text import TextStatistics
 from pipelines.recipe import Recipe, Step, asked, step
 
@@ -33,6 +35,8 @@ INTERLEAVED = Recipe(
         asked("minhash", "signatures of the text, to be compared", MinHash),
         asked("near_text", "documents of nearly the same text", NearDuplicates),
         asked("same_images", "documents that show the same images", ImageSetDuplicates),
+        asked("decontaminate", "n-grams shared with benchmarks", Decontaminate),
+        asked("pii", "where personal data is", Pii),
         asked("paragraphs", "how many documents hold each paragraph", RepeatedParagraphs),
     ),
 )

@@ -35,7 +35,10 @@ def job_schema() -> dict[str, Any]:
     }
     fragments = sorted(path.stem for path in RULE_FRAGMENTS.glob("*.yaml"))
     definitions["Rules"]["properties"]["use"]["items"]["enum"] = fragments
-    definitions["ExportSpec"]["properties"]["format"]["enum"] = sorted(FORMATS)
+    export = definitions["ExportSpec"]["properties"]
+    export["format"]["enum"] = sorted(FORMATS)
+    kinds = {name: export["mask_pii"].pop(name) for name in ("type", "items")}
+    export["mask_pii"]["anyOf"] = [{"type": "boolean"}, kinds]
     return schema
 
 

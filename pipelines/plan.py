@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from operators.base import CorpusOperator, Operator, Resources
 from operators.export import FORMATS
 from operators.files import is_remote
+from operators.masking import SPANS
 from operators.registry import SOURCES
 from operators.rules import LANGUAGE_VERSION, ExpressionError, Rule, parse_rule
 from operators.sources import Source
@@ -275,6 +276,7 @@ class _Planner:
         wanted = {name for rule in rules for name in rule.expression.columns}
         for export in self.job.export:
             wanted |= set(FORMATS[export.format].reads) if export.format in FORMATS else set()
+            wanted |= {SPANS} if export.mask_pii else set()
         steps: list[tuple[Step, Operator[Any]]] = []
         for step, operator in reversed(all_steps):
             named = step.name in self.job.stages

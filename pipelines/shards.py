@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from operators.export import FORMATS
 from operators.files import Files
+from operators.masking import SPANS, masked_nodes
 from pipelines.work import PlainTask, Worker
 from schemas.job import ExportSpec
 from schemas.tables import DOCUMENTS
@@ -61,15 +62,20 @@ class ShardTask(PlainTask):
             path = Path(folder) / "shard"
             writer = kind.writer(path, self.export.row_group_rows)
             for part in self.slices:
-                writer.write(kept_documents(worker, part, kind.reads))
+                writer.write(kept_documents(worker, part, kind.reads, self.export.mask_pii))
             writer.close()
             data = path.read_bytes()
         Files(self.export.to).write(self.name, data)
         return ShardRecord(self.name, writer.rows, len(data), hashlib.sha256(data).hexdigest())
 
 
-def kept_documents(worker: Worker, part: Slice, names: Iterable[str]) -> pa.Table:
-    """The named columns of a slice's kept documents, without the nodes that rules dropped."""
+def kept_documents(
+    worker: Worker, part: Slice, names: Iterable[str], mask: Sequence[str] = ()
+) -> pa.Table:
+    """The named columns of a slice's kept documents, without the nodes that rules dropped.
+
+    Personal data of the kinds in `mask` is replaced by tags in the texts of nodes.
+    """
     plan, store = worker.plan, worker.store
     verdicts = store.read(f"{plan.folder}/{part.unit}.parquet")
     chosen = pc.indices_nonzero(verdicts["kept"].combine_chunks())[part.start : part.stop]
@@ -78,9 +84,13 @@ def kept_documents(worker: Worker, part: Slice, names: Iterable[str]) -> pa.Tabl
         path = f"{stage.folder}/{part.files[stage.name]}.parquet"
         paths |= dict.fromkeys(stage.operator.writes.names, path)
     documents = store.zipped(paths, names).take(chosen)
-    if "nodes_kept" not in verdicts.column_names or "nodes" not in documents.column_names:
+    if "nodes" not in documents.column_names:
         return documents
-    nodes = surviving_nodes(documents["nodes"], verdicts["nodes_kept"].take(chosen))
+    nodes = documents["nodes"]
+    if mask:
+        nodes = masked_nodes(nodes, store.zipped(paths, [SPANS])[SPANS].take(chosen), mask)
+    if "nodes_kept" in verdicts.column_names:
+        nodes = surviving_nodes(nodes, verdicts["nodes_kept"].take(chosen))
     return documents.set_column(documents.column_names.index("nodes"), "nodes", nodes)
 
 

@@ -11,7 +11,8 @@ from rich.table import Table
 from operators.base import Operator
 from operators.export import FORMATS
 from operators.registry import OPERATORS, SOURCES
-from pipelines.corpus import Document, Verdict
+from pipelines.contamination import contaminated_benchmarks, contaminated_items
+from pipelines.corpus import Corpus, Document, Verdict
 from pipelines.engine import RunResult
 from pipelines.estimate import Estimate
 from pipelines.evaluate import CPU_RATIO, F1, Evaluation, Figures, Measure
@@ -19,6 +20,8 @@ from pipelines.plan import RECIPES, RULE_FRAGMENTS, Plan, read_fragment
 from pipelines.store import RuleRecord
 from pipelines.summary import BORN, Summary
 from schemas.errors import CorpusError, did_you_mean
+
+_MOST_ITEMS = 20
 
 
 def console() -> Console:
@@ -297,3 +300,19 @@ def _named(found: Evaluation, name: str) -> str:
 
 def _marked(text: str, best: bool) -> str:
     return f"[bold]{text}*[/bold]" if best else f"{text} "
+
+
+def print_contamination(corpus: Corpus) -> None:
+    """Each benchmark with its documents, and the items that most documents hold."""
+    out = console()
+    benchmarks, items = contaminated_benchmarks(corpus), contaminated_items(corpus)
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for name in benchmarks.columns:
+        table.add_column(name, justify="left" if name == "benchmark" else "right")
+    for name, documents, kept in benchmarks.rows():
+        table.add_row(safe(name), f"{documents:,}", f"{kept:,}")
+    out.print(table)
+    for name, row, documents, kept in items.head(_MOST_ITEMS).rows():
+        out.print(f"{safe(name)}:{row} in {documents:,} documents, {kept:,} of them kept")
+    if len(items) > _MOST_ITEMS:
+        out.print(f"… and {len(items) - _MOST_ITEMS:,} more items")

@@ -50,6 +50,15 @@ LEFT_OUT_IMAGE = pa.struct(
     ]
 )
 
+PII_KINDS = ("email", "ip", "phone", "id")
+PII_SPAN = pa.struct(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("start", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+    ]
+)
+
 ERROR = pa.struct([pa.field("type", pa.string()), pa.field("message", pa.string())])
 
 
@@ -197,6 +206,44 @@ _ALL = [
         pa.int32(),
         "documents of the corpus that hold the paragraph; null without text",
         "documents",
+        level="node",
+    ),
+    # Personal data.
+    Column("pii_email_count", pa.int32(), "e-mail addresses in the text", "addresses"),
+    Column("pii_ip_count", pa.int32(), "IP addresses in the text", "addresses"),
+    Column("pii_phone_count", pa.int32(), "phone numbers in the text", "numbers"),
+    Column("pii_id_count", pa.int32(), "identity, account and card numbers in the text", "numbers"),
+    Column(
+        "node_pii",
+        pa.list_(PII_SPAN),
+        "personal data in the node's text: kind, and where it starts and ends",
+        "characters",
+        level="node",
+    ),
+    # Overlap with benchmarks.
+    Column(
+        "contaminated_ngram_count",
+        pa.int32(),
+        "places where an n-gram of a benchmark, or a whole short text of one, begins",
+        "places",
+    ),
+    Column(
+        "contaminated_ngram_ratio",
+        pa.float32(),
+        "share of the document's n-grams that a benchmark holds",
+        "0..1",
+    ),
+    Column("contaminated_by", pa.list_(pa.string()), "benchmarks found, most n-grams first"),
+    Column(
+        "contaminated_items",
+        pa.list_(pa.string()),
+        "items of benchmarks found, as name:row, most n-grams first; at most 20",
+    ),
+    Column(
+        "node_contaminated_word_count",
+        pa.int32(),
+        "words of the node inside n-grams of a benchmark",
+        "words",
         level="node",
     ),
     # Images found in the inputs themselves.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from schemas.columns import PII_KINDS
 
 
 class _Strict(BaseModel):
@@ -58,12 +60,26 @@ class Rules(BaseModel):
 
 
 class ExportSpec(_Strict):
-    """One export of the documents that were kept."""
+    """One export of the documents that were kept. `mask_pii: true` is short for all kinds."""
 
     format: str = Field(description="'omnicorpus' or 'text'")
     to: str = Field(min_length=1, description="target folder, or s3://bucket/prefix")
     shard_mb: float = Field(256, gt=0, description="target size of one shard file, in MB")
     row_group_rows: int = Field(1000, ge=1, description="rows in a Parquet row group")
+    mask_pii: tuple[Literal["email", "ip", "phone", "id"], ...] = Field(
+        (), description="kinds of personal data to replace by tags in the text; true: all kinds"
+    )
+
+    @field_validator("mask_pii", mode="before")
+    @classmethod
+    def _from_truth(cls, value: Any) -> Any:
+        return {True: PII_KINDS, False: ()}[value] if isinstance(value, bool) else value
+
+    @field_validator("mask_pii")
+    @classmethod
+    def _in_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Each kind once, so that the same masking is the same export."""
+        return tuple(kind for kind in PII_KINDS if kind in value)
 
 
 class Job(_Strict):

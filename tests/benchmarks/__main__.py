@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from tests.benchmarks.dedup_scale import dedup_scale
 from tests.benchmarks.engine import engine_memory, engine_overhead
+from tests.benchmarks.filters import decontamination_throughput, pii_clean, pii_dense
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
@@ -40,6 +41,9 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         minhash_throughput,
         minhash_recall,
         dedup_scale,
+        pii_clean,
+        pii_dense,
+        decontamination_throughput,
         engine_overhead,
         engine_memory,
         kill_test_local,
