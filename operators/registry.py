@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from operators.base import Operator
+from operators.classify import ClassifyText
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
@@ -14,7 +15,8 @@ from operators.warc import WarcSource
 from schemas.errors import did_you_mean
 
 OPERATORS: dict[str, type[Operator[Any]]] = {
-    kind.name: kind for kind in (ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics)
+    kind.name: kind
+    for kind in (ClassifyText, ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics)
 }
 
 SOURCES: dict[str, type[Source]] = {

@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import Callable
 
+from tests.benchmarks.classify import classify_text_fasttext, classify_text_linear
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
@@ -35,6 +36,8 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         extraction_throughput,
         language_throughput,
         text_rules_throughput,
+        classify_text_linear,
+        classify_text_fasttext,
         engine_overhead,
         engine_memory,
         kill_test_local,
