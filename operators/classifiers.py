@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from operators.ngrams import Doubles, LinearClassifier, not_a_model
 from schemas.errors import InputError, did_you_mean
@@ -207,12 +208,19 @@ class HuggingFaceModel(Model):
     kind: Literal["huggingface"] = "huggingface"
     revision: str | None = Field(
         None,
-        pattern="^[0-9a-f]{40}$",
         description="the commit to take; makes `path` the name of a model on the hub",
     )
     max_tokens: int = Field(512, ge=8, description="tokens of a window, special ones included")
     max_windows: int = Field(4, ge=1, description="windows of a document that are looked at")
     batch_tokens: int = Field(16_384, ge=1, description="tokens of a batch, padding included")
+
+    @field_validator("revision")
+    @classmethod
+    def _commit(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch("[0-9a-f]{40}", value):
+            message = "is no commit: give its 40 hexadecimal digits; a branch or tag can move"
+            raise ValueError(message)
+        return value
 
     @property
     def place(self) -> Path:
@@ -226,7 +234,7 @@ class HuggingFaceModel(Model):
             fix = "name the folder that save_pretrained has written"
             raise InputError(f"path = '{self.path}': holds no config.json\n    fix: {fix}")
         if not list(place.glob("*.safetensors")):
-            fix = "save it again with save_pretrained(FOLDER, safe_serialization=True)"
+            fix = "save it again with save_pretrained, which writes safetensors"
             message = "holds no safetensors; other formats can run code when they are read"
             raise InputError(f"path = '{self.path}': {message}\n    fix: {fix}")
         return place

@@ -63,10 +63,12 @@ class ClassifyText(Operator[dict[Model, Classifier]]):
         for column, model in value.items():
             if column not in cls.writes.names:
                 raise ValueError(f"no score '{column}': {did_you_mean(column, cls.writes.names)}")
-            kind = getattr(model, "kind", None) or (isinstance(model, dict) and model.get("kind"))
             if not isinstance(model, dict | Model):
                 raise ValueError(f"{column}: not a model; give e.g. {_EXAMPLE}")
-            if kind not in KINDS:
+            kind = model.get("kind") if isinstance(model, dict) else getattr(model, "kind", None)
+            if not kind:
+                raise ValueError(f"{column}: 'kind' is missing: {did_you_mean('', KINDS)}")
+            if str(kind) not in KINDS:
                 raise ValueError(f"{column}: no kind '{kind}': {did_you_mean(str(kind), KINDS)}")
         return value
 

@@ -88,6 +88,8 @@ class LinearClassifier:
         Raises:
             InputError: the file is something else.
         """
+        if not zipfile.is_zipfile(path):
+            raise not_a_model(path, "linear", "it is no .npz file")
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 labels, weights, bias, signs, words = (arrays[name] for name in _ARRAYS)
@@ -108,8 +110,10 @@ class LinearClassifier:
 
 def not_a_model(path: Path, kind: str, error: object) -> InputError:
     """The error for a file that is there but cannot be read as a model of its kind."""
-    fix = f"name a model of kind {kind}; 'omniloom train-classifier' makes them"
-    return InputError(f"{path}: cannot be read as a {kind} classifier: {error}\n    fix: {fix}")
+    maker = {"huggingface": "save_pretrained of a sequence classifier writes them"}
+    made = maker.get(kind, "'omniloom train-classifier' makes them")
+    message = f"{path}: cannot be read as a {kind} classifier: {error}"
+    return InputError(f"{message}\n    fix: name a model of this kind; {made}")
 
 
 # --- Features -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from schemas.errors import did_you_mean
 
 OPERATORS: dict[str, type[Operator[Any]]] = {
     kind.name: kind
-    for kind in (ClassifyText, ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics)
+    for kind in (ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics, ClassifyText)
 }
 
 SOURCES: dict[str, type[Source]] = {

@@ -37,8 +37,6 @@ FLUENT = {
     "en": "The old bridge was closed for repairs during the summer, so most people took the ferry "
     "across the river. It was slower, but nobody seemed to mind, because the view of the hills in "
     "the evening was worth the wait.\nWhen the bridge was opened again, many of them missed it.",
-    "de": "Die alte Brücke war im Sommer wegen der Reparatur gesperrt, und so nahmen die meisten "
-    "die Fähre über den Fluss. Das dauerte länger, aber niemand schien sich daran zu stören.",
     "zh": "这座老桥在夏天因为维修而关闭，所以大多数人都坐船过河。虽然比较慢，但是没有人在意，"
     "因为傍晚的景色非常美丽。等到桥重新开放的时候，很多人反而怀念坐船的日子。",
 }
@@ -202,9 +200,9 @@ def _error(value: Any) -> str:
     try:
         operator = ClassifyText.model_validate({"models": value})
     except ValidationError as error:
-        lines = {("stages", "classify"): 3, ("stages", "classify", "models"): 4}
-        where = ("stages", "classify")
-        found = problems_of(error, ClassifyText, "job.yaml", dict(lines), where)
+        where: tuple[str | int, ...] = ("stages", "classify")
+        lines = {where: 3, (*where, "models"): 4}
+        found = problems_of(error, ClassifyText, "job.yaml", lines, where)
         return "\n".join(map(str, found))
     try:
         operator.provenance()
@@ -297,7 +295,8 @@ def grams(text: str, orders: tuple[int, int]) -> list[list[tuple[str, ...]]]:
 def test_features_are_the_ngrams_of_signs_and_words(found: list[str]) -> None:
     buckets = 1 << 30  # no two of these few n-grams meet
     got = features(found, 3, 2, buckets)
-    at, known = 0, {}
+    at = 0
+    known: dict[tuple[int, tuple[str, ...]], int] = {}
     for number, text in enumerate(found):
         for order, items in enumerate(grams(text, (3, 2))):
             assert got.sizes[number, order] == len(items)

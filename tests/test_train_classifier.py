@@ -153,7 +153,9 @@ def test_the_split_follows_the_text_or_group_alone(seed: int, share: float, by_s
         return
     back = list(reversed(range(200)))
     turned = Labelled(
-        *([items[n] for n in back] for items in (found.texts, found.labels, found.groups))
+        [found.texts[n] for n in back],
+        [found.labels[n] for n in back],
+        [found.groups[n] for n in back],
     )
     assert held_out(turned, options).tolist() == held[::-1].tolist()
     test, train = found.take(held), found.take(~held)
@@ -281,4 +283,4 @@ def test_a_linear_model_of_another_seed_is_another(data: Path, tmp_path: Path) -
         out = tmp_path / f"{seed}.npz"
         quiet(Options(str(data), str(out), seed=seed, epochs=2))
         found.append(LinearClassifier.load(out).weights)
-    assert not np.array_equal(*found)
+    assert not np.array_equal(found[0], found[1])
