@@ -116,10 +116,9 @@ class ClassifyText(Operator[dict[Model, Classifier]]):
                     label = classifier.labels.index(model.label)
                     scores[column][asked] = found[:, label].round(_DIGITS)
         unasked = np.full(len(texts), np.nan)
-        found_ = (scores.get(name, unasked) for name in self.writes.names)
-        return measured(
-            self.writes, [pa.array(column, pa.float32(), from_pandas=True) for column in found_]
-        )
+        answers = [scores.get(name, unasked) for name in self.writes.names]
+        arrays = [pa.array(answer, pa.float32(), from_pandas=True) for answer in answers]
+        return measured(self.writes, arrays)
 
 
 def _told(column: str, action: Callable[[], Found]) -> Found:

@@ -447,6 +447,7 @@ def _fasttext(train: Labelled, options: Options, path: Path, say: Say) -> dict[s
         model = fasttext.train_supervised(str(lines), verbose=2 * sys.stderr.isatty(), **settings)
         if path.suffix == ".ftz":
             model.quantize(str(lines), qnorm=True, verbose=0)
+        model.predict(train.texts[0].replace("\n", " "))  # raises where quantising gave no numbers
         model.save_model(str(path))
     except (RuntimeError, ValueError) as error:
         fix = f"try a smaller --rate than {settings['lr']:g}, or more texts"
