@@ -48,6 +48,8 @@ class Format(ABC):
     version: ClassVar[int] = 1
     ending: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]
+    takes: ClassVar[tuple[str, ...]] = ()
+    """Columns that are written too where they are measured."""
     meaning: ClassVar[str]
 
     @staticmethod
@@ -70,6 +72,13 @@ class OmniCorpusFormat(Format):
     name = "omnicorpus"
     ending = "parquet"
     reads = ("doc_id", "url", "domain", "nodes")
+    takes = (
+        "fluency_prob",
+        "non_advertisement_prob",
+        "politics_prob",
+        "porn_prob",
+        "toxic_prob",
+    )
     meaning = "Parquet in the published schema of OmniCorpus-CC"
 
     @staticmethod
@@ -118,6 +127,7 @@ def omnicorpus_row(document: dict[str, Any]) -> dict[str, Any]:
             "id": document["doc_id"],
             "url": document["url"],
             "domain": [document["domain"]] if document["domain"] else [],
+            **{name: document[name] for name in OmniCorpusFormat.takes if name in document},
         },
         "images": images,
         "texts": [node["text"] if node["kind"] != "image" else None for node in nodes],

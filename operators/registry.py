@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from operators.base import Operator
+from operators.classify import ClassifyText
 from operators.decontaminate import Decontaminate
 from operators.dedup import (
     ImageSetDuplicates,
@@ -38,6 +39,7 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         RepeatedParagraphs,
         Decontaminate,
         Pii,
+        ClassifyText,
     )
 }
 

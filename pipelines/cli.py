@@ -180,6 +180,65 @@ def gc(
     _say(f"{verb} {len(removed)} files, {total / 1e6:,.1f} MB")
 
 
+@app.command("train-classifier")
+def train_classifier_(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="labelled texts: .parquet, .jsonl or .jsonl.gz")
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="the model; its ending says which: .ftz fastText, quantised; .bin fastText; "
+            ".npz linear",
+        ),
+    ],
+    text: Annotated[str, typer.Option(metavar="COLUMN", help="column of the texts")] = "text",
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="column of the labels")] = "label",
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="keep rows of one group, such as a domain, together"),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="fasttext or linear; default: as the ending of --out says")
+    ] = None,
+    test_share: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="share of texts that are kept for the test")
+    ] = 0.2,
+    precision: Annotated[
+        float,
+        typer.Option(min=0.01, max=1, help="print the threshold at which this precision is had"),
+    ] = 0.9,
+    seed: Annotated[int, typer.Option(help="of the split and of the training")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="passes over the texts")] = 10,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="learning rate; default: 0.5 fastText, 2 linear"),
+    ] = None,
+    word_ngrams: Annotated[int, typer.Option(min=1, max=5, help="longest run of words")] = 2,
+    sign_ngrams: Annotated[
+        int, typer.Option(min=0, max=8, help="longest run of letters or signs")
+    ] = 4,
+) -> None:
+    """Train a text classifier for 'classify_text' and measure it on texts held back.
+
+    Prints precision, recall and F1 of each label, what was taken for what, and what each threshold
+    gives. Writes the model and, beside it, FILE.json: the same figures, data and settings. The
+    same data and options give the same model. docs/classifiers.md tells more.
+    """
+    from pipelines.train_classifier import Options, figure_lines, train_classifier
+
+    options = Options(
+        data, out, text, label, group, kind, test_share, precision, seed, epochs, rate,
+        word_ngrams, sign_ngrams,
+    )  # fmt: skip
+    trained = train_classifier(options, _complain)
+    for line in figure_lines(trained.figures, precision):
+        _say(line)
+    _say(f"model     {trained.model}")
+    _say(f"card      {trained.card}")
+
+
 @app.command()
 def operators(
     name: Annotated[str | None, typer.Argument(help="show this one with its fields")] = None,
@@ -296,8 +355,9 @@ def run_app(arguments: list[str]) -> int:
             return 2
         raise
     if code == _INTERRUPTED:
-        nothing = arguments[:1] == ["eval"]  # its figures are only of use when complete
-        rest = "No report was written." if nothing else "Everything finished so far is kept."
+        unfinished = {"eval": "report", "train-classifier": "model"}  # of use when complete only
+        nothing = unfinished.get(arguments[0] if arguments else "")
+        rest = f"No {nothing} was written." if nothing else "Everything finished so far is kept."
         _complain(f"interrupted. {rest}")
         _resume(arguments)
     return code

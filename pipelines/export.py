@@ -24,7 +24,7 @@ import pyarrow as pa
 from operators.export import FORMATS
 from operators.files import TEMPORARY, Files
 from operators.masking import MASKING_VERSION, SPANS
-from pipelines.plan import Plan, fingerprint, output_schema
+from pipelines.plan import Plan, exported_columns, fingerprint, output_schema
 from pipelines.shards import ShardRecord, ShardTask, Slice, kept_documents
 from pipelines.store import InputRecord, UnitRecord
 from pipelines.summary import Summary, code_version, reference
@@ -181,7 +181,8 @@ class Export:
 
     def _ratio(self, kept: Sequence[UnitRecord]) -> float:
         """Bytes of a shard per byte of page, measured on the first kept documents."""
-        names = dict.fromkeys((*self.format.reads, "payload_bytes"))
+        columns = exported_columns(self.plan, self.format.name)
+        names = dict.fromkeys((*columns, "payload_bytes"))
         worker, tables, wanted = Worker(self.plan), [], _SAMPLE_DOCUMENTS
         for record in kept:
             part = _slice(record, 0, min(record.kept, wanted))
@@ -199,7 +200,7 @@ class Export:
         with tempfile.TemporaryDirectory(prefix="omniloom-") as folder:
             path = Path(folder) / "sample"
             writer = self.format.writer(path, self.spec.row_group_rows)
-            writer.write(documents.select(self.format.reads))
+            writer.write(documents)
             writer.close()
             return path.stat().st_size
 

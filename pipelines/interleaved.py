@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operators.classify import ClassifyText
 from operators.decontaminate import Decontaminate
 from operators.dedup import (
     ImageSetDuplicates,
@@ -35,6 +36,7 @@ INTERLEAVED = Recipe(
         asked("minhash", "signatures of the text, to be compared", MinHash),
         asked("near_text", "documents of nearly the same text", NearDuplicates),
         asked("same_images", "documents that show the same images", ImageSetDuplicates),
+        asked("classify", "scores by trained classifiers", ClassifyText),
         asked("decontaminate", "n-grams shared with benchmarks", Decontaminate),
         asked("pii", "where personal data is", Pii),
         asked("paragraphs", "how many documents hold each paragraph", RepeatedParagraphs),

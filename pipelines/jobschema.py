@@ -29,6 +29,9 @@ def job_schema() -> dict[str, Any]:
     properties["on"].pop("default", None)
     properties["inputs"]["items"] = {"anyOf": [_source(kind) for kind in SOURCES]}
     steps = {step.name: step for recipe in RECIPES.values() for step in recipe.steps}
+    for step in steps.values():
+        for operator in step.operators.values():
+            definitions |= operator.model_json_schema().get("$defs", {})
     properties["stages"] |= {
         "properties": {name: _stage(step) for name, step in steps.items()},
         "additionalProperties": False,

@@ -385,6 +385,13 @@ class _Planner:
         return max(after, default=-1)
 
 
+def exported_columns(plan: Plan, format_name: str) -> list[str]:
+    """The columns that an export of the plan's documents reads: those it needs, those it takes."""
+    kind = FORMATS[format_name]
+    measured = output_schema(plan).names
+    return [*kind.reads, *(name for name in kind.takes if name in measured)]
+
+
 def read_fragment(name: str) -> dict[str, RuleSpec]:
     """The rules of a ready-made fragment, in order."""
     path = RULE_FRAGMENTS / f"{name}.yaml"

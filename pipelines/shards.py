@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from operators.export import FORMATS
 from operators.files import Files
 from operators.masking import SPANS, masked_nodes
+from pipelines.plan import exported_columns
 from pipelines.work import PlainTask, Worker
 from schemas.job import ExportSpec
 from schemas.tables import DOCUMENTS
@@ -61,8 +62,9 @@ class ShardTask(PlainTask):
         with tempfile.TemporaryDirectory(prefix="omniloom-") as folder:
             path = Path(folder) / "shard"
             writer = kind.writer(path, self.export.row_group_rows)
+            names = exported_columns(worker.plan, kind.name)
             for part in self.slices:
-                writer.write(kept_documents(worker, part, kind.reads, self.export.mask_pii))
+                writer.write(kept_documents(worker, part, names, self.export.mask_pii))
             writer.close()
             data = path.read_bytes()
         Files(self.export.to).write(self.name, data)

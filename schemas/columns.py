@@ -246,6 +246,12 @@ _ALL = [
         "words",
         level="node",
     ),
+    # Classifiers; null where the job names no model for the column.
+    Column("fluency_prob", pa.float32(), "chance that the text reads as a person wrote it", "0..1"),
+    Column("non_advertisement_prob", pa.float32(), "chance that it is no advertisement", "0..1"),
+    Column("porn_prob", pa.float32(), "chance that the text is pornographic", "0..1"),
+    Column("politics_prob", pa.float32(), "chance that the text is about politics", "0..1"),
+    Column("toxic_prob", pa.float32(), "chance that the text insults or threatens", "0..1"),
     # Images found in the inputs themselves.
     Column("image_url", pa.string(), "address of the image", nullable=False, level="image"),
     Column("image_type", pa.string(), "media type that the server declared", level="image"),

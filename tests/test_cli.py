@@ -37,6 +37,7 @@ def test_help_is_quick_and_lists_every_command() -> None:
         "gc",
         "operators",
         "submit",
+        "train-classifier",
         "eval",
     ):
         assert f" {command} " in shown

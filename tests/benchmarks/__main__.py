@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import Callable
 
+from tests.benchmarks.classify import classify_text_fasttext, classify_text_linear
 from tests.benchmarks.dedup_scale import dedup_scale
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.filters import decontamination_throughput, pii_clean, pii_dense
@@ -44,6 +45,8 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         pii_clean,
         pii_dense,
         decontamination_throughput,
+        classify_text_linear,
+        classify_text_fasttext,
         engine_overhead,
         engine_memory,
         kill_test_local,
