@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -322,11 +321,12 @@ class BlockFeatures:
             add("copies_before", 0)
             add("copies", 1)
             return
-        copies: Counter[str] = Counter()
+        copies: dict[str, int] = {}
         earlier = []
         for text in self.texts:
-            earlier.append(copies[text])
-            copies[text] += 1
+            before = copies.get(text, 0)
+            earlier.append(before)
+            copies[text] = before + 1
         add("copies_before", earlier)
         add("copies", [copies[text] for text in self.texts])
 

@@ -13,11 +13,13 @@ import time
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from urllib.parse import urljoin
 
+import numpy as np
+import numpy.typing as npt
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
+from operators.compiled import compiled
 from operators.formulas import (
     FORMULA_CLASSES,
     FORMULA_TAGS,
@@ -29,6 +31,7 @@ from operators.formulas import (
 from operators.markup_cost import excess
 
 Attributes = dict[str, str | None]
+Numbers = npt.NDArray[np.int64]
 
 # Elements inside a line of text; `span` and `code` may also stand for a formula.
 INLINE = frozenset(
@@ -48,8 +51,10 @@ FURNITURE = frozenset(("nav", "footer", "dialog"))
 FURNITURE_ROLES = frozenset(
     "navigation contentinfo search complementary menu menubar dialog".split()
 )
-# How the walk takes an element; from _CELL on it is a container.
-_TEXT, _INLINE, _SPAN, _LINK, _IMAGE, _BREAK, _SKIP, _FURNITURE, _OTHER, _CELL, _BLOCK = range(11)
+# How the walk takes an element; from _CELL on it is a container, after _BLOCK one that tells how to
+# read what is inside.
+_TEXT, _INLINE, _SPAN, _LINK, _IMAGE, _BREAK, _SKIP, _FURNITURE, _OTHER = range(9)
+_CELL, _BLOCK, _VERBATIM, _FALLBACK = range(9, 13)
 _KIND: dict[str | None, int] = {
     **dict.fromkeys(INLINE, _INLINE),
     **dict.fromkeys(SKIPPED, _SKIP),
@@ -61,6 +66,8 @@ _KIND: dict[str | None, int] = {
     "a": _LINK,
     "img": _IMAGE,
     "br": _BREAK,
+    "pre": _VERBATIM,
+    "noscript": _FALLBACK,
     None: _SKIP,
 }
 _KIND_WHOLE = _KIND | dict.fromkeys(FURNITURE, _BLOCK)
@@ -96,7 +103,7 @@ class Limits:
 
 
 def numbers(first: Iterable[int] = ()) -> array[int]:
-    """A column of 64-bit integers, which numpy reads without copying it."""
+    """A column of 64-bit integers, which numpy reads and writes without copying it."""
     return array("q", first)
 
 
@@ -208,16 +215,15 @@ class _Walk:
         self.blocks = Blocks()
         zero = numbers([0])
         self.containers = Containers(
-            numbers([-1]), zero, zero[:], zero[:], zero[:], keys=[""], tags=["html"]
+            numbers([-1]), zero, zero[:], numbers(), numbers(), keys=[""], tags=["html"]
         )
         self.depth = 0
-        self.tags: dict[int, str | None] = {}
         self.images: list[Image] = []
         self.furniture: list[LexborNode] = []
         self.current = 0
-        # What the containers look like, and which of these ask for more than a container.
+        # What the containers look like, and which of these may be formulas or furniture.
         self.keys: dict[str, int] = {"": 0}
-        self.remarkable: set[int] = set()
+        self.doubtful: set[int] = set()
         # The run of inline content not yet closed: its texts, and images after so many of them.
         self.pieces: list[str] = []
         self.run_images: list[tuple[Image, int]] = []
@@ -236,11 +242,11 @@ class _Walk:
         third of what a page costs.
         """
         stack: list[tuple[LexborNode, int]] = []
-        pieces, links = self.pieces, self.links
+        pieces, links, parents = self.pieces, self.links, self.containers.parent
         # The parser's numbers for tags are read faster than their names.
         kinds = _KIND_WHOLE if self.whole else _KIND
         kind_of: dict[int, int] = {}
-        tags = self.tags
+        tags: dict[int, str] = {}
         index = checkpoint = 0
         node: LexborNode | None = root
         while node is not None:
@@ -250,10 +256,11 @@ class _Walk:
                 checkpoint = min(index + _CHECK_EVERY, self.limits.nodes)
             child = None
             number = node.tag_id
-            kind = kind_of.get(number)
-            if kind is None:
-                tags[number] = tag = node.tag
-                kind = kind_of[number] = kinds.get(tag, _BLOCK)
+            try:
+                kind = kind_of[number]
+            except KeyError:
+                tags[number] = node.tag or ""
+                kind = kind_of[number] = kinds.get(node.tag, _BLOCK)
             if kind == _TEXT:
                 if pieces or not node.is_empty_text_node:
                     text = node.text_content or ""
@@ -271,10 +278,10 @@ class _Walk:
                     self.flush()
                 child = node.first_child
                 if child is not None:
-                    child = child if self.open(node, number, index) else None
-                elif kind == _CELL:  # an empty cell keeps its column
-                    self.open(node, number, index)
-                    self.close()
+                    child = child if self.open(node, kind, tags[number], index) else None
+                elif kind == _CELL and self.open(node, kind, tags[number], index):
+                    self.current = parents[self.current]  # an empty cell keeps its column
+                    self.depth -= 1
             elif kind == _IMAGE:
                 self.image(node, index)
             elif kind == _BREAK:
@@ -302,7 +309,11 @@ class _Walk:
                 if kind >= _CELL:
                     if pieces:
                         self.flush()
-                    self.close()
+                    self.current = parents[self.current]
+                    self.depth -= 1
+                    if kind > _BLOCK:
+                        self.verbatim -= kind == _VERBATIM
+                        self.fallbacks -= kind == _FALLBACK
                 elif kind == _LINK:
                     links.pop()
                 elif kind == _OTHER:
@@ -315,17 +326,19 @@ class _Walk:
     def layout(self, nodes: int) -> Layout:
         """What was found on so many nodes."""
         containers = self.containers
-        containers.last[0], containers.end[0] = len(self.blocks), len(containers)
+        zeros = numbers([0]) * len(containers)
+        containers.last, containers.end = zeros, zeros[:]
+        columns = (containers.parent, containers.first, containers.last, containers.end)
+        _fill_ranges(*map(np.asarray, (*columns, self.blocks.container)))
         return Layout(self.blocks, containers, self.images, nodes, self.furniture)
 
-    def open(self, node: LexborNode, tag_number: int, index: int) -> bool:
+    def open(self, node: LexborNode, kind: int, tag: str, index: int) -> bool:
         """A new container; False when it stands for a formula or furniture."""
         if self.depth >= self.limits.depth:
             raise PageTooComplex(f"elements nested deeper than {self.limits.depth}")
         containers = self.containers
         attributes = node.attributes
-        tag = key = self.tags[tag_number] or ""
-        hides = False
+        key, hides = tag, False
         if attributes:
             names = attributes.get("class")
             if names:
@@ -342,40 +355,37 @@ class _Walk:
             number = self.keys[key] = len(containers.keys)
             containers.keys.append(key)
             containers.tags.append(tag)
-            if _asks_for_more(tag, attributes):
-                self.remarkable.add(number)
-        if number in self.remarkable and self.remark(node, tag, attributes, index):
+            if _may_be_no_container(tag, attributes):
+                self.doubtful.add(number)
+        if kind == _FALLBACK:
+            self.fallbacks += 1
+        elif number in self.doubtful and self.is_no_container(node, tag, attributes, index):
             return False
+        elif kind == _VERBATIM:
+            self.verbatim += 1
+            around = node.parent.attributes.get("class") if node.parent else None
+            self.code = [(names or "")[:_MAX_NAMES] for names in (around, attributes.get("class"))]
         opened = len(containers.parent)
         if hides:
             containers.hidden.add(opened)
         containers.parent.append(self.current)
         containers.key.append(number)
         containers.first.append(len(self.blocks.text))
-        containers.last.append(0)
-        containers.end.append(0)
         self.current = opened
         self.depth += 1
         return True
 
-    def remark(self, node: LexborNode, tag: str, attributes: Attributes, index: int) -> bool:
-        """What a container means for what is inside; True when it is none, but a formula or
-        furniture.
-        """
-        if tag == "noscript":
-            self.fallbacks += 1
+    def is_no_container(
+        self, node: LexborNode, tag: str, attributes: Attributes, index: int
+    ) -> bool:
+        """Whether the element is a formula, which is noted, or furniture, which is passed over."""
+        shows = _may_be_formula(attributes.get("class"))
+        if shows and self.add_formula(read_formula(node), node, index):
+            return True
+        if self.whole or not self.is_furniture(node, tag, attributes):
             return False
-        names = attributes.get("class") or ""
-        if _may_be_formula(names) and self.add_formula(read_formula(node), node, index):
-            return True
-        if not self.whole and self.is_furniture(node, tag, attributes):
-            self.furniture.append(node)
-            return True
-        if tag == "pre":
-            self.verbatim += 1
-            around = node.parent.attributes.get("class") if node.parent else None
-            self.code = [(around or "")[:_MAX_NAMES], names[:_MAX_NAMES]]
-        return False
+        self.furniture.append(node)
+        return True
 
     def is_furniture(self, node: LexborNode, tag: str, attributes: Attributes) -> bool:
         """Whether the element's role, or its being the header of the page, says so."""
@@ -392,18 +402,6 @@ class _Walk:
             number = containers.parent[number]
         return False
 
-    def close(self) -> None:
-        """The end of the container that is open."""
-        containers, number = self.containers, self.current
-        containers.last[number] = len(self.blocks.text)
-        containers.end[number] = len(containers.parent)
-        self.current = containers.parent[number]
-        self.depth -= 1
-        if containers.key[number] in self.remarkable:
-            tag = containers.tag_of(number)
-            self.verbatim -= tag == "pre"
-            self.fallbacks -= tag == "noscript"
-
     def open_link(self, node: LexborNode) -> None:
         """Text from here on is linked."""
         self.links.append(node)
@@ -417,9 +415,7 @@ class _Walk:
     def formula_span(self, node: LexborNode, index: int) -> bool:
         """Whether a `<span>` or `<code>` stands for a formula; notes its classes in a `<pre>`."""
         names = node.attributes.get("class")
-        if not names:
-            return False
-        if self.verbatim and len(self.code) < _MAX_CODE:
+        if names and self.verbatim and len(self.code) < _MAX_CODE:
             self.code.append(names[:_MAX_NAMES])
         return _may_be_formula(names) and self.add_formula(read_formula(node), node, index)
 
@@ -448,13 +444,14 @@ class _Walk:
     def image(self, node: LexborNode, index: int) -> None:
         """An image, which may show a formula."""
         attributes = node.attributes
-        formula = formula_image(attributes) if _may_show_formula(attributes) else None
-        if not self.add_formula(formula, node, index):
+        shows = _may_show_formula(attributes)
+        if not (shows and self.add_formula(formula_image(attributes), node, index)):
             self.add_image(attributes, index)
 
     def add_image(self, attributes: Attributes, index: int) -> Image:
         """An image stands before the block to come, or in the run that is open."""
-        image = Image(attributes, self.current, index, len(self.blocks), 0, self.link())
+        link = self.link() if self.links else None
+        image = Image(attributes, self.current, index, len(self.blocks.text), 0, link)
         image.fallback = self.fallbacks > 0
         image.around = self.containers.key_of(self.current)
         if self.pictures:
@@ -464,10 +461,8 @@ class _Walk:
             self.run_images.append((image, len(self.pieces)))
         return image
 
-    def link(self) -> str | None:
+    def link(self) -> str:
         """Target of the innermost open link, read when an image first asks for it."""
-        if not self.links:
-            return None
         found = self.links[-1]
         if not isinstance(found, str):
             found = self.links[-1] = found.attributes.get("href") or ""
@@ -545,6 +540,25 @@ class _Walk:
             image.inside, image.offset = True, min(length, size)
 
 
+@compiled
+def _fill_ranges(
+    parent: Numbers, first: Numbers, last: Numbers, end: Numbers, container: Numbers
+) -> None:
+    """Fill in where the blocks of each container end, and its descendants.
+
+    All are columns of `Containers`, with zeros in `end`; `container` is that of each block.
+    """
+    last[:] = first
+    for block in range(len(container)):
+        last[container[block]] = block + 1
+    for number in range(len(parent) - 1, 0, -1):
+        around = parent[number]
+        end[number] = max(end[number], number + 1)
+        end[around] = max(end[around], end[number])
+        last[around] = max(last[around], last[number])
+    end[0], last[0] = len(parent), len(container)
+
+
 def without_permalink(headline: str) -> str:
     """A headline without the sign behind it that links to it, as documentation has it."""
     for sign in ("¶", "\N{LINK SYMBOL}", " #"):
@@ -567,23 +581,22 @@ def _verbatim(raw: str) -> str:
     return "" if text.isspace() else text
 
 
-def _asks_for_more(tag: str, attributes: Attributes) -> bool:
-    """Whether an element that parts blocks may be more, or less, than a container."""
+def _may_be_no_container(tag: str, attributes: Attributes) -> bool:
+    """A cheap look at an element that parts blocks: whether `is_no_container` is to be asked."""
     return (
-        tag in ("pre", "noscript", "header")
-        or _may_be_formula(attributes.get("class") or "")
+        tag == "header"
         or attributes.get("role") in FURNITURE_ROLES
+        or _may_be_formula(attributes.get("class"))
     )
 
 
-def _may_be_formula(names: str) -> bool:
+def _may_be_formula(names: str | None) -> bool:
     """Whether an element's classes are those of a rendered formula."""
-    return len(names) <= _MAX_NAMES and _is_of_formulas(names)
-
-
-@lru_cache(maxsize=4096)
-def _is_of_formulas(names: str) -> bool:
-    return not FORMULA_CLASSES.isdisjoint(names.split())
+    return (
+        names is not None
+        and len(names) <= _MAX_NAMES
+        and not FORMULA_CLASSES.isdisjoint(names.split())
+    )
 
 
 def _may_show_formula(attributes: Attributes) -> bool:
@@ -593,15 +606,14 @@ def _may_show_formula(attributes: Attributes) -> bool:
 
 
 _HIDING = frozenset(("style", "hidden", "aria-hidden"))
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
 
 
 def _is_hidden(attributes: Attributes) -> bool:
-    return (
-        "hidden" in attributes
-        or attributes.get("aria-hidden") == "true"
-        or bool(_HIDDEN.search(attributes.get("style") or ""))
-    )
+    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
+        return True
+    style = (attributes.get("style") or "").lower()
+    return ("none" in style or "hidden" in style) and _HIDDEN.search(style) is not None
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def address_of(image: Image) -> str | None:
     source, candidates = _usable(own.get("src")), own.get("srcset") or ""
     if source and source not in candidates:
         return source
-    wide = _usable_of(parse_srcset(candidates))
+    wide = list(parse_srcset(candidates))
     if source and dict(wide).get(source, _NARROW) >= _NARROW:
         return source
     elsewhere = (item for others in image.sources for item in _candidates(others))

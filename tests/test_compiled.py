@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from operators import block_features, markup_cost, page_images, trees
+from operators import block_features, dom, markup_cost, page_images, trees
 from operators.content_model import load
 from operators.dom import read_page
 
 PAGES = Path(__file__).parent / "pages"
-MODULES = (block_features, markup_cost, page_images, trees)
+MODULES = (block_features, dom, markup_cost, page_images, trees)
 
 
 def measured(html: bytes) -> list[Any]:

@@ -217,6 +217,15 @@ def test_an_empty_cell_keeps_its_column() -> None:
     assert cells == [("td", 0, 1), ("td", 1, 1), ("th", 1, 1), ("td", 1, 1), ("td", 1, 2)]
 
 
+@pytest.mark.parametrize("cell", ["<td role=search></td>", "<th role=menu></th>"])
+def test_an_empty_cell_that_is_furniture_leaves_its_row_open(cell: str) -> None:
+    layout = layout_of(f"<table><tr>{cell}<td>{FILLER}</td></tr></table>")
+    c = layout.containers
+    tags = [c.tag_of(number) for number in range(len(c))]
+    assert c.parent[tags.index("td")] == tags.index("tr")
+    assert len(layout.furniture) == 1
+
+
 @pytest.mark.parametrize(
     ("markup", "key"),
     [
