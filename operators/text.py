@@ -55,7 +55,7 @@ _DUP = (5, 6, 7, 8, 9, 10)
 _CHARACTERS_OF_GRAM = 10  # OBELICS
 _WORDS_OF_GRAM = 5  # OBELICS
 _SENTENCES_OF_SPAN = 3  # C4
-_AT_ONCE = 200_000  # bytes of text: few enough that arrays over them stay near the processor
+_AT_ONCE = 100_000  # bytes of text: few enough that arrays over them stay near the processor
 
 _DOCUMENT = (
     *("char_count", "word_count", "mean_word_length", "image_count"),
@@ -127,11 +127,11 @@ class TextStatistics(Operator[Tables]):
 
     def setup(self) -> Tables:
         """Tables of signs and words; loops are compiled here, not on the first documents."""
-        tables = _tables()
+        found = tables()
         node = {"kind": "text", "text": "any text", "dom_index": 0}
         nodes = pa.array([[node]], columns.column("nodes").type)
-        self.measure(pa.table({"nodes": nodes}), tables)
-        return tables
+        self.measure(pa.table({"nodes": nodes}), found)
+        return found
 
     def provenance(self) -> dict[str, str]:
         """The digest of the word lists."""
@@ -414,7 +414,8 @@ def _array(name: str, values: npt.NDArray[np.generic] | pa.Array) -> pa.Array:
 
 
 @cache
-def _tables() -> Tables:
+def tables() -> Tables:
+    """The tables, made once in a process."""
     starts = np.cumsum([0, *map(len, PHRASES)])
     phrases = (_points("".join(PHRASES)), starts, np.array(list(PHRASES.values()), np.int64))
     longest_run = max(map(len, flagged_runs()))
