@@ -125,8 +125,8 @@ def read_words(
         newlines, newline_run, longest_newlines, dots = 0, 0, 0, 0
         flagged, flagged_until = 0, low
         in_token = False
-        script_before, run = -1, 0
-        estimate = 0.0
+        script_before, run = 0, 0
+        estimate = weights[0, 0]  # a text begins as a word after a space does
         begin, wide, letters, whole_is_key = -1, False, 0, False
         whole, key, committed = SEED, SEED, np.uint64(0)
         for place in range(low, high + 1):
@@ -230,7 +230,7 @@ def read_words(
         counts[node, NEWLINE_RUN] = longest_newlines
         counts[node, KEYS] = found_keys
         counts[node, FLAGGED] = flagged
-        tokens[node] = estimate
+        tokens[node] = estimate if word > first_word else 0.0
     return counts, tokens, places[:word], lengths[:word], hashes[:word], word_keys[:word]
 
 
