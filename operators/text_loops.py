@@ -185,7 +185,7 @@ def read_words(
             elif kind & SPECIAL:
                 punctuations += kind & PUNCTUATION != 0
                 in_token = False
-                symbols += point == _HASH or point == _ELLIPSIS
+                symbols += point in (_HASH, _ELLIPSIS)
                 curly += point == _CURLY
             dots = dots + 1 if point == _DOT else 0
             if dots == 3:
@@ -207,7 +207,9 @@ def read_words(
                 flagged += until - place
                 flagged_until = max(until, flagged_until)
             script = kind >> SCRIPT_SHIFT
-            same = 1 if script == 2 else script  # letters of ASCII and other Latin ones mix in a run
+            same = (
+                1 if script == 2 else script
+            )  # letters of ASCII and other Latin ones mix in a run
             if same != script_before:
                 estimate += weights[same, 0]
                 script_before, run = same, 0
@@ -344,7 +346,7 @@ def read_lines(
                                 cited_from = cited_from if cited_to == place else place
                                 cited_to = place + size
                 if point == _OPEN:
-                    at = place + 1
+                    at = np.int64(place + 1)
                     while at < end and kinds[min(points[at], last_point)] & DIGIT:
                         at += 1
                     if at < end and points[at] == _CLOSE:

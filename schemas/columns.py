@@ -178,9 +178,7 @@ _ALL = [
     *_ngram_columns(),
     Column("line_count", pa.int32(), "lines of text nodes that are not blank", "lines"),
     Column("longest_word_length", pa.int32(), "length of the longest word", "characters"),
-    Column(
-        "terminal_line_ratio", pa.float32(), "share of lines that end like a sentence", "0..1"
-    ),
+    Column("terminal_line_ratio", pa.float32(), "share of lines that end like a sentence", "0..1"),
     Column("short_line_ratio", pa.float32(), "share of lines of few characters", "0..1"),
     Column("few_word_line_ratio", pa.float32(), "share of lines of few words", "0..1"),
     Column(
@@ -197,9 +195,7 @@ _ALL = [
         "share of runs of three sentences seen before in the document",
         "0..1",
     ),
-    Column(
-        "top_word_ratio", pa.float32(), "share of words that are the most frequent one", "0..1"
-    ),
+    Column("top_word_ratio", pa.float32(), "share of words that are the most frequent one", "0..1"),
     Column("longest_paragraph_words", pa.int32(), "words of the longest text node", "words"),
     Column("mean_paragraph_words", pa.float32(), "words per text node", "words"),
     Column("words_per_image", pa.float32(), "words per image; null without images", "words"),

@@ -56,7 +56,7 @@ def test_compiled_loops_answer_as_python_does(name: str, monkeypatch: pytest.Mon
 
 
 def test_loops_over_text_answer_as_python_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [
+    texts: list[list[str | None]] = [
         ["The cat sat. The cat sat. Lorem ipsum{ #1...", None, "我们看色情网站。我们看。", ""],
         [],
         ["a b c d e f g a b c d e f g\n\n  use cookies [1]\nEnd.[2]", "ที่นี่มีอาหาร", "👍🏽 x"],

@@ -150,7 +150,7 @@ def test_rules_have_names_of_their_own() -> None:
 
 PROSE = (
     "The old harbour was rebuilt after the storm, and most of the boats came back within a year. "
-    "It is said that the mayor paid for the new wall with his own money, but nobody has proof of it. "
+    "It is said that the mayor paid for the new wall with his money, but nobody has proof of it. "
 )
 MORE = (
     "Fishing had fed the town for three hundred years. Then the herring stayed away.",

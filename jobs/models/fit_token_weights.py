@@ -62,6 +62,10 @@ _TRUST = dict.fromkeys(STOP_LANGUAGES, 1.0) | {"en": 4.0, "zh": 4.0}
 _LITTLE = 0.1
 
 
+def say(text: str, end: str = "\n") -> None:
+    sys.stdout.write(text + end)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("ranks", type=Path)
@@ -81,7 +85,7 @@ def main() -> None:
     trust = [_TRUST.get(language, _LITTLE) for language in sample[0] + others[0][::2]]
     weights = fit(features(fitted_to), tokens(fitted_to), np.array(trust))
     for script, row in zip(SCRIPTS, weights.reshape(-1, 3), strict=True):
-        print(f'    "{script}": ({row[0]:.2f}, {row[1]:.2f}, {row[2]:.2f}),')
+        say(f'    "{script}": ({row[0]:.2f}, {row[1]:.2f}, {row[2]:.2f}),')
     report("bundled sample", *sample, tokens(sample[1]))
     held_out = others[0][1::2], others[1][1::2]
     report(options.texts.name, *held_out, tokens(held_out[1]))
@@ -172,15 +176,15 @@ def report(
     """Tokens found over tokens there are, by language, and the error of single texts."""
     found = np.ceil(estimates(texts, tables().weights))
     error = np.abs(found - tokens) / tokens
-    print(f"\n{title}: {len(texts)} texts, {tokens.mean():.0f} tokens on average")
-    print(f"all texts together {found.sum() / tokens.sum() - 1:+.1%}, ", end="")
-    print(f"median error of a text {np.median(error):.1%}, of nine in ten {error_90(error):.1%}")
+    say(f"\n{title}: {len(texts)} texts, {tokens.mean():.0f} tokens on average")
+    say(f"all texts together {found.sum() / tokens.sum() - 1:+.1%}, ", end="")
+    say(f"median error of a text {np.median(error):.1%}, of nine in ten {error_90(error):.1%}")
     by_language: dict[str, list[int]] = defaultdict(list)
     for row, language in enumerate(languages):
         by_language[language].append(row)
     for language, rows in sorted(by_language.items()):
         ratio = found[rows].sum() / tokens[rows].sum() - 1
-        print(f"{language:8} {len(rows):6} texts {ratio:+7.1%}")
+        say(f"{language:8} {len(rows):6} texts {ratio:+7.1%}")
 
 
 def error_90(error: npt.NDArray[np.float64]) -> float:
