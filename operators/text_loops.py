@@ -297,7 +297,7 @@ def read_lines(
             found[:] = 0
             whole, part = SEED, SEED
             sentences, content = 0, False
-            cited_from, cited_to = end, np.int64(-1)
+            cited_from, cited_to = int(end), -1
             for place in range(low, end):
                 point = points[place]
                 known = min(point, last_point)
@@ -344,9 +344,9 @@ def read_lines(
                             found[phrase_topics[phrase]] += 1
                             if phrase_topics[phrase] == CITATION:
                                 cited_from = cited_from if cited_to == place else place
-                                cited_to = place + size
+                                cited_to = int(place + size)
                 if point == _OPEN:
-                    at = np.int64(place + 1)
+                    at = place + 1
                     while at < end and kinds[min(points[at], last_point)] & DIGIT:
                         at += 1
                     if at < end and points[at] == _CLOSE:

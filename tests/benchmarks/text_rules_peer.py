@@ -1,9 +1,9 @@
 """datatrove's text filters over texts: `python text_rules_peer.py TEXTS.json`, prints JSON.
 
 Run by `text_rules` in an interpreter that has datatrove, as a program of its own that imports
-nothing of ours. The chain is Gopher's quality and repetition filters, C4's and FineWeb's, as in datatrove's
-FineWeb example; a document that a filter drops is not asked further. CPU seconds of this process,
-after one round over a tenth of the texts that loads what is loaded on first use.
+nothing of ours. The chain is Gopher's repetition and quality filters, C4's and FineWeb's, as in
+datatrove's FineWeb example; a document that a filter drops is not asked further. CPU seconds of
+this process, after a round over a tenth of the texts that loads what is loaded on first use.
 """
 
 from __future__ import annotations
