@@ -24,7 +24,8 @@ from pydantic import Field, model_validator
 from operators.base import Operator, measured
 from operators.benchmarks import Benchmark, Item
 from operators.compiled import compiled
-from operators.text import WORD, Bytes, Offsets, utf8
+from operators.scripts import WORD
+from operators.text import Bytes, Offsets, utf8
 from schemas import columns
 from schemas.errors import did_you_mean
 

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from operators.base import Operator, measured
 from operators.compiled import compiled
-from operators.text import MARKS, WIDE
+from operators.scripts import WIDE, WIDE_MARKS
 from schemas import columns
 
 Bytes = npt.NDArray[np.uint8]
@@ -123,7 +123,7 @@ def sign_table(normalise: bool) -> Numbers:
     """
     table = np.arange(_TABLE_END, dtype=np.uint32)
     signs = "".join(map(chr, range(_TABLE_END)))
-    for kind, pattern in ((_WIDE, WIDE), (_MARK, MARKS), (_SPACE, r"\s")):
+    for kind, pattern in ((_WIDE, WIDE), (_MARK, WIDE_MARKS), (_SPACE, r"\s")):
         for match in re.finditer(f"[{pattern}]", signs):
             table[match.start()] |= kind
     if normalise:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.compiled import compiled
-from operators.text import WORD
+from operators.scripts import WORD
 from schemas.errors import InputError
 
 Floats = npt.NDArray[np.float32]

@@ -121,6 +121,40 @@ def _cluster_columns(prefix: str, alike: str) -> list[Column]:
             "documents",
         ),
     ]
+def _of_text_and_nodes() -> list[Column]:
+    """Measures that a document's text and each node's text have alike."""
+    counts = {
+        "char_count": ("characters of text", "characters"),
+        "word_count": ("words; a Han, kana, Hangul or Thai sign is one", "words"),
+        "sentence_count": ("sentences; each line ends one", "sentences"),
+        "token_count": ("estimate of a language model's tokens", "tokens"),
+        "javascript_line_count": ("lines that speak of JavaScript", "lines"),
+        "policy_line_count": ("lines that speak of terms of use, privacy or cookies", "lines"),
+        "citation_mark_count": ("marks such as [1], [edit], [citation needed]", "occurrences"),
+    }
+    shares = {
+        "alpha_word_ratio": "share of words that hold a letter",
+        "char_repetition_ratio": "share of character 10-grams that are frequent ones",
+        "word_repetition_ratio": "share of word 5-grams that occur more than once",
+        "special_char_ratio": "share of characters that are no letters",
+        "stop_word_ratio": "share of words in the stop list that fits best",
+        "flagged_word_ratio": "share of words that are pornographic or abuse",
+        "punctuation_ratio": "share of words and punctuation marks that are marks",
+        "digit_ratio": "share of characters but spaces that are digits",
+        "uppercase_ratio": "share of characters but spaces that are capitals",
+    }
+    found: list[Column] = []
+    for name, (meaning, unit) in counts.items():
+        found += [
+            Column(name, pa.int32(), meaning, unit),
+            Column(f"node_{name}", pa.int32(), f"{meaning}, of the node", unit, level="node"),
+        ]
+    for name, meaning in shares.items():
+        found += [
+            Column(name, pa.float32(), meaning, "0..1"),
+            Column(f"node_{name}", pa.float32(), f"{meaning}, of the node", "0..1", level="node"),
+        ]
+    return found
 
 
 _ALL = [
@@ -160,21 +194,23 @@ _ALL = [
     Column("node_lang_score", pa.float32(), "confidence in `node_lang`", "0..1", level="node"),
     # Text measures.
     Column("image_count", pa.int32(), "image nodes in the document", "images"),
-    Column("char_count", pa.int32(), "characters of text", "characters"),
-    Column("word_count", pa.int32(), "words; a Han, kana, Hangul or Thai sign is one", "words"),
     Column("mean_word_length", pa.float32(), "mean length of words", "characters"),
     Column("symbol_word_ratio", pa.float32(), "hash signs and ellipses per word", "per word"),
     Column("bullet_line_ratio", pa.float32(), "share of lines that start with a bullet", "0..1"),
     Column("ellipsis_line_ratio", pa.float32(), "share of lines that end in an ellipsis", "0..1"),
-    Column("alpha_word_ratio", pa.float32(), "share of words that hold a letter", "0..1"),
     Column("stop_word_count", pa.int32(), "occurrences of eight English stop words", "words"),
     Column("dup_line_ratio", pa.float32(), "share of lines seen before in the document", "0..1"),
     Column("dup_line_char_ratio", pa.float32(), "share of characters in such lines", "0..1"),
     Column("dup_paragraph_ratio", pa.float32(), "share of text nodes seen before", "0..1"),
     Column("dup_paragraph_char_ratio", pa.float32(), "share of characters in such nodes", "0..1"),
     *_ngram_columns(),
+    Column("line_count", pa.int32(), "lines of text nodes that are not blank", "lines"),
+    Column("longest_word_length", pa.int32(), "length of the longest word", "characters"),
+    Column("terminal_line_ratio", pa.float32(), "share of lines that end like a sentence", "0..1"),
+    Column("short_line_ratio", pa.float32(), "share of lines of few characters", "0..1"),
+    Column("few_word_line_ratio", pa.float32(), "share of lines of few words", "0..1"),
     Column(
-        "node_char_count", pa.int32(), "characters of the node's text", "characters", level="node"
+        "newline_word_ratio", pa.float32(), "line breaks in and between nodes, per word", "per word"
     ),
     Column("node_word_count", pa.int32(), "words of the node", "words", level="node"),
     # Duplicates.
@@ -252,6 +288,33 @@ _ALL = [
     Column("porn_prob", pa.float32(), "chance that the text is pornographic", "0..1"),
     Column("politics_prob", pa.float32(), "chance that the text is about politics", "0..1"),
     Column("toxic_prob", pa.float32(), "chance that the text insults or threatens", "0..1"),
+    Column("max_newline_run", pa.int32(), "most line breaks in a row in a node", "line breaks"),
+    Column("lorem_ipsum_count", pa.int32(), "occurrences of 'lorem ipsum'", "occurrences"),
+    Column("curly_bracket_count", pa.int32(), "opening curly brackets", "occurrences"),
+    Column("c4_line_ratio", pa.float32(), "share of lines that C4's line rules keep", "0..1"),
+    Column("c4_sentence_count", pa.int32(), "sentences in the lines that C4 keeps", "sentences"),
+    Column(
+        "dup_sentence_span_ratio",
+        pa.float32(),
+        "share of runs of three sentences seen before in the document",
+        "0..1",
+    ),
+    Column("top_word_ratio", pa.float32(), "share of words that are the most frequent one", "0..1"),
+    Column("longest_paragraph_words", pa.int32(), "words of the longest text node", "words"),
+    Column("mean_paragraph_words", pa.float32(), "words per text node", "words"),
+    Column("words_per_image", pa.float32(), "words per image; null without images", "words"),
+    Column("node_kind", pa.string(), "kind of the node: text, heading, image ...", level="node"),
+    Column(
+        "node_ends_sentence", pa.bool_(), "whether its last line ends like a sentence", level="node"
+    ),
+    Column(
+        "node_longest_word_length",
+        pa.int32(),
+        "length of the node's longest word",
+        "characters",
+        level="node",
+    ),
+    *_of_text_and_nodes(),
     # Images found in the inputs themselves.
     Column("image_url", pa.string(), "address of the image", nullable=False, level="image"),
     Column("image_type", pa.string(), "media type that the server declared", level="image"),

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from operators import block_features, dom, markup_cost, page_images, trees
+from operators import block_features, markup_cost, page_images, text_loops, trees
 from operators.content_model import load
 from operators.dom import read_page
+from operators.text import TextStatistics
+from schemas import columns
 
 PAGES = Path(__file__).parent / "pages"
 MODULES = (block_features, dom, markup_cost, page_images, trees)
@@ -50,6 +54,27 @@ def test_compiled_loops_answer_as_python_does(name: str, monkeypatch: pytest.Mon
         slow = measured(html)
     for one, other in zip(fast, slow, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_loops_over_text_answer_as_python_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[list[str | None]] = [
+        ["The cat sat. The cat sat. Lorem ipsum{ #1...", None, "我们看色情网站。我们看。", ""],
+        [],
+        ["a b c d e f g a b c d e f g\n\n  use cookies [1]\nEnd.[2]", "ที่นี่มีอาหาร", "👍🏽 x"],
+        ["a b c d e f g a b c d e f g"],
+    ]
+    nodes = [
+        [{"kind": "text" if text else "image", "text": text, "dom_index": 0} for text in row]
+        for row in texts
+    ]
+    batch = pa.table({"nodes": pa.array(nodes, columns.column("nodes").type)})
+    operator = TextStatistics()
+    fast = operator.measure(batch, operator.setup())
+    names = ("read_words", "read_lines", "duplicates", "grams", "repeats", "repetition")
+    for name in names:
+        monkeypatch.setattr(text_loops, name, unwrap(getattr(text_loops, name)))
+    with np.errstate(all="ignore"):
+        assert operator.measure(batch, operator.setup()).equals(fast)
 
 
 def test_loops_run_where_machine_code_cannot_be_kept(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from operators import decontaminate
 from operators.benchmarks import Item
 from operators.decontaminate import Decontaminate, words_of
-from operators.text import WORD
+from operators.scripts import WORD
 from pipelines import load_job, open_corpus, run_job
 from pipelines.contamination import contaminated_benchmarks, contaminated_items
 from pipelines.plan import RECIPES

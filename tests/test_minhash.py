@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from operators import bands, clusters, minhash
 from operators.bands import estimated_jaccard, signature_matrix
 from operators.minhash import MinHash
-from operators.text import WORD
+from operators.scripts import WORD
 from tests.planted import altered, documents, jaccard, signatures
 from tests.strategies import texts
 

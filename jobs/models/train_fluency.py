@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from operators.extract import ExtractInterleaved
 from operators.language import LanguageId
 from operators.ngrams import LinearClassifier, LinearSettings, clean, fit
-from operators.text import WORD
+from operators.scripts import WORD
 from schemas.columns import schema
 
 MODEL = Path(__file__).resolve().parents[2] / "operators" / "models" / "fluency.npz"

@@ -21,11 +21,11 @@ from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold
 from tests.benchmarks.startup import cli_help, import_pipelines
+from tests.benchmarks.text_rules import text_rules_speedup, text_rules_throughput
 from tests.benchmarks.throughput import (
     extraction_speedup,
     extraction_throughput,
     language_throughput,
-    text_rules_throughput,
 )
 
 BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
@@ -47,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         decontamination_throughput,
         classify_text_linear,
         classify_text_fasttext,
+        text_rules_speedup,
         engine_overhead,
         engine_memory,
         kill_test_local,

@@ -40,11 +40,6 @@ def language_throughput(options: Options) -> Entry:
     return _entry("language")
 
 
-def text_rules_throughput(options: Options) -> Entry:
-    """Documents a CPU second through the measures that the text rules decide on."""
-    return _entry("text")
-
-
 def _entry(stage: str) -> Entry:
     loops = _loops(_OWN)
     details = {"documents": loops[0].rows[stage], "origin": origin()}
