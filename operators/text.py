@@ -20,18 +20,14 @@ import pyarrow.compute as pc
 
 from operators.base import Operator, measured
 from operators.compiled import compiled
+from operators.scripts import WIDE, WIDE_MARKS
 from schemas import columns
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-# Scripts written without spaces: each Han, kana, Hangul or Thai sign counts as a word.
-_WIDE = (
-    r"\u2e80-\u2fdf\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
-    r"\U00020000-\U0003ffff\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e4f-\u0e5b"
-)
-_MARKS = r"\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u3099\u309a"  # belong to the sign before them
-WORD = re.compile(rf"[{_WIDE}][{_MARKS}]*|[^\s{_WIDE}]+")
+# Each sign of a script without spaces counts as a word.
+WORD = re.compile(rf"[{WIDE}][{WIDE_MARKS}]*|[^\s{WIDE}]+")
 _ELLIPSIS = re.compile(r"\.\.\.|…")
 _BULLETS = ("•", "‣", "▪", "◦", "●", "■", "·", "*", "-", "–")
 _STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))

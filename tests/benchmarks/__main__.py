@@ -14,13 +14,13 @@ from collections.abc import Callable
 
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
+from tests.benchmarks.language import language_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold
 from tests.benchmarks.startup import cli_help, import_pipelines
 from tests.benchmarks.throughput import (
     extraction_speedup,
     extraction_throughput,
-    language_throughput,
     text_rules_throughput,
 )
 

@@ -35,11 +35,6 @@ def extraction_speedup(options: Options) -> Entry:
     return Entry(ratio, "x", goal=6.0, more_is_better=True, details={"origin": origin()})
 
 
-def language_throughput(options: Options) -> Entry:
-    """Extracted documents a CPU second, their nodes included."""
-    return _entry("language")
-
-
 def text_rules_throughput(options: Options) -> Entry:
     """Documents a CPU second through the measures that the text rules decide on."""
     return _entry("text")
