@@ -371,8 +371,8 @@ def _pool(classifiers: Sequence[Classifier]) -> Pool:
         known = np.isin(np.arange(len(languages)), numbers)
         floors.append(np.where(known, least, unknown).astype(np.float32))
     alone = np.zeros(len(SCRIPTS), np.int32)
-    for script, code in LANGUAGE_OF_SCRIPT.items():
-        alone[NUMBER[script]] = number[code]
+    for script, language in LANGUAGE_OF_SCRIPT.items():
+        alone[NUMBER[script]] = number[language]
     weights = np.array([_WEIGHT if name in _WIDE else 1 for name in SCRIPTS], np.int32)
     return Pool(languages, tuple(parts), tuple(floors), written, alone, weights)
 

@@ -397,10 +397,10 @@ def _sum_texts(
                     free = place + np.int64(spread & np.uint64(3))
                     for way in range(place + 3, place - 1, -1):
                         if memo_words[way] == hashed:
-                            free = way
+                            free = way  # type: ignore[assignment]
                             break
                         if memo_words[way] == _EMPTY:
-                            free = way
+                            free = way  # type: ignore[assignment]
                     place = free
                     found = memo_sums[place]
                     if memo_words[place] != hashed:
@@ -494,7 +494,7 @@ def _sum_texts(
                 word[size + 2] = 0x80 | code >> 6 & 63
                 word[size + 3] = 0x80 | code & 63
                 size += 4
-            for place in range(before, size):
+            for place in range(before, size):  # type: ignore[assignment]
                 hashed = (hashed ^ np.uint64(word[place])) * _WORD_PRIME
 
 
