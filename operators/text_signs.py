@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from operators.scripts import WIDE_MARK_RANGES, WIDE_RANGES
 from operators.word_lists import PHRASES, flagged_runs
 
 SPACE = 1 << 0
@@ -50,20 +51,6 @@ SCRIPTS = (
     "hangul",
 )
 _TABLE_SIZE = 0x40001  # all assigned letters; the last entry stands for every point above
-_WIDE_RANGES = (
-    (0x2E80, 0x2FDF),
-    (0x3005, 0x30FF),
-    (0x3400, 0x9FFF),
-    (0xAC00, 0xD7AF),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x20000, 0x3FFFF),
-    (0x0E01, 0x0E30),
-    (0x0E32, 0x0E33),
-    (0x0E40, 0x0E46),
-    (0x0E4F, 0x0E5B),
-)
-_MARK_RANGES = ((0x0E31, 0x0E31), (0x0E34, 0x0E3A), (0x0E47, 0x0E4E), (0x3099, 0x309A))
 _SCRIPT_RANGES = (
     ("greek or cyrillic", 0x0370, 0x052F),
     ("greek or cyrillic", 0x1C80, 0x1C8F),
@@ -95,7 +82,7 @@ _BULLETS = "•‣▪◦●■·*-–"
 def kinds() -> npt.NDArray[np.int32]:
     """The bits of each code point, and its place in `SCRIPTS` above `SCRIPT_SHIFT`; (0x40001,)."""
     table = np.fromiter(map(_bits, map(chr, range(_TABLE_SIZE))), np.int32, _TABLE_SIZE)
-    for ranges, bit in ((_WIDE_RANGES, WIDE), (_MARK_RANGES, MARK)):
+    for ranges, bit in ((WIDE_RANGES, WIDE), (WIDE_MARK_RANGES, MARK)):
         for first, last in ranges:
             table[first : last + 1] |= bit
     for signs, bit in (

@@ -13,9 +13,10 @@ from collections.abc import Hashable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 
+from operators.scripts import NARROW_WIDE
+
 SHINGLE = 4
-_SINGLE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
-_TOKEN = re.compile(rf"[{_SINGLE}]|[^\W_{_SINGLE}]+")
+_TOKEN = re.compile(rf"[{NARROW_WIDE}]|[^\W_{NARROW_WIDE}]+")
 
 
 def tokens(text: str) -> list[str]:

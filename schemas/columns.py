@@ -121,6 +121,8 @@ def _cluster_columns(prefix: str, alike: str) -> list[Column]:
             "documents",
         ),
     ]
+
+
 def _of_text_and_nodes() -> list[Column]:
     """Measures that a document's text and each node's text have alike."""
     counts = {

@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from operators import block_features, dom, markup_cost, page_images, trees
-from operators import block_features, markup_cost, page_images, text_loops, trees
+from operators import block_features, dom, markup_cost, page_images, text_loops, trees
 from operators.content_model import load
 from operators.dom import read_page
 from operators.text import TextStatistics

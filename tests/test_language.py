@@ -3,29 +3,68 @@
 from __future__ import annotations
 
 from functools import cache
+from inspect import unwrap
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.language import UNDECIDED, LanguageId
+from operators import language, ngram_model
+from operators.language import LID_176, OWN, UNDECIDED, LanguageId
 from schemas import columns
 from tests.strategies import nodes
 
 NODES = columns.column("nodes").type
 
 SENTENCES = {
-    "en": "The weather is nice today and we are going to the park.",
-    "de": "Das Wetter ist heute schön, und wir gehen in den Park.",
-    "fr": "Il fait beau aujourd'hui et nous allons au parc.",
-    "es": "Hoy hace buen tiempo y vamos a pasear por el parque.",
-    "zh": "今天天气很好，我们一起去公园散步。",
-    "ja": "今日はとても天気がいいので公園に行きましょう。",
-    "ko": "오늘은 날씨가 좋아서 공원에 산책하러 갑니다.",
-    "ru": "Сегодня хорошая погода, и мы идём гулять в парк.",
+    "af": "Die weer is vandag mooi en ons gaan saam na die park toe stap.",
+    "am": "ዛሬ አየሩ በጣም ጥሩ ነው።",
     "ar": "الطقس جميل اليوم ونحن ذاهبون إلى الحديقة.",
+    "bg": "Днес времето е хубаво и ние отиваме на разходка в парка.",
+    "bn": "আজ আবহাওয়া খুব ভালো, আমরা বাগানে বেড়াতে যাচ্ছি।",
+    "ca": "Avui fa bon temps i anem a passejar pel parc amb els nens.",
+    "cs": "Dnes je hezké počasí a půjdeme se projít do parku.",
+    "cy": "Mae'r tywydd yn braf heddiw ac rydyn ni'n mynd i'r parc.",
+    "da": "Vejret er dejligt i dag, og vi går en tur i parken med børnene.",
+    "de": "Das Wetter ist heute schön, und wir gehen in den Park.",
+    "el": "Ο καιρός είναι καλός σήμερα.",
+    "en": "The weather is nice today and we are going to the park.",
+    "es": "Hoy hace buen tiempo y vamos a pasear por el parque.",
+    "et": "Täna on ilus ilm ja me läheme parki jalutama.",
+    "eu": "Gaur eguraldi ona dago eta parkera joango gara.",
+    "fa": "امروز هوا خوب است و ما به پارک می‌رویم.",
+    "fi": "Tänään on kaunis ilma ja menemme puistoon kävelylle.",
+    "fr": "Il fait beau aujourd'hui et nous allons au parc.",
+    "gu": "આજે હવામાન સારું છે.",
+    "he": "מזג האוויר יפה היום ואנחנו הולכים לפארק.",
+    "hi": "आज मौसम बहुत अच्छा है और हम बगीचे में घूमने जा रहे हैं।",
+    "hu": "Ma szép idő van, és elmegyünk sétálni a parkba.",
+    "hy": "Այսօր եղանակը լավ է։",
+    "is": "Veðrið er gott í dag og við ætlum að ganga í garðinum.",
+    "it": "Oggi il tempo è bello e andiamo a fare una passeggiata nel parco.",
+    "ja": "今日はとても天気がいいので公園に行きましょう。",
+    "ka": "დღეს კარგი ამინდია.",
+    "km": "ថ្ងៃនេះអាកាសធាតុល្អ។",
+    "ko": "오늘은 날씨가 좋아서 공원에 산책하러 갑니다.",
+    "lo": "ມື້ນີ້ອາກາດດີ.",
+    "lt": "Šiandien gražus oras ir mes einame pasivaikščioti į parką.",
+    "nl": "Het is vandaag mooi weer en we gaan naar het park.",
+    "pl": "Dzisiaj jest ładna pogoda i idziemy na spacer do parku.",
+    "pt": "Hoje o tempo está bom e nós vamos passear no parque.",
+    "ro": "Astăzi vremea este frumoasă și mergem la plimbare în parc.",
+    "ru": "Сегодня хорошая погода, и мы идём гулять в парк.",
+    "sv": "Vädret är fint idag och vi ska gå en promenad i parken.",
+    "ta": "இன்று வானிலை நன்றாக உள்ளது.",
+    "th": "วันนี้อากาศดีมาก",
+    "tr": "Bugün hava çok güzel ve parka yürüyüşe gidiyoruz.",
+    "uk": "Сьогодні гарна погода, і ми йдемо гуляти в парк.",
+    "vi": "Hôm nay trời đẹp và chúng tôi đi dạo trong công viên.",
+    "zh": "今天天气很好，我们一起去公园散步。",
+    "zu": "Namuhla izulu lihle futhi sizohamba siye epaki nezingane zethu.",
 }
 
 Document = list[dict[str, Any]] | None
@@ -105,14 +144,16 @@ def test_a_document_is_judged_by_all_its_nodes_together() -> None:
 
 def test_the_least_number_of_letters_is_inclusive() -> None:
     sentence = "the weather was good"
-    operator = LanguageId(min_chars=len(sentence), node_min_chars=len(sentence) + 1)
+    letters = sum(map(str.isalpha, sentence))
+    operator = LanguageId(min_chars=letters, node_min_chars=letters + 1)
     row = identify(text_nodes(sentence), operator=operator)[0]
     assert (row["lang"], row["node_lang"]) == ("en", [UNDECIDED])
 
 
 def test_only_the_first_letters_of_a_long_text_are_looked_at() -> None:
-    long = SENTENCES["de"] * 50 + SENTENCES["ru"] * 500
+    long = SENTENCES["de"] * 5 + SENTENCES["ru"] * 500
     assert identify(text_nodes(long), operator=LanguageId(max_chars=200))[0]["lang"] == "de"
+    assert identify(text_nodes(long), operator=LanguageId(max_chars=10_000))[0]["lang"] == "ru"
 
 
 def test_line_breaks_in_a_text_do_no_harm() -> None:
@@ -121,8 +162,8 @@ def test_line_breaks_in_a_text_do_no_harm() -> None:
 
 
 def test_provenance_names_the_model_by_its_digest() -> None:
-    digest = LanguageId().provenance()["lid.176.ftz"]
-    assert len(bytes.fromhex(digest)) == 32
+    digests = LanguageId().provenance()
+    assert {len(bytes.fromhex(digests[path.name])) for path in (LID_176, OWN)} == {32}
 
 
 @given(documents=st.lists(st.none() | nodes(), max_size=4))
@@ -140,3 +181,143 @@ def test_any_document_gets_languages_as_long_as_its_nodes(documents: list[Docume
         for lang, score in zip(row["node_lang"], row["node_lang_score"], strict=True):
             assert (lang is None) == (score is None)
             assert score is None or 0 <= score <= 1
+
+
+# --- Scripts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("天气", "zh"),
+        ("中华人民共和国", "zh"),
+        ("東京大學圖書館", "zh"),
+        ("我喜欢优の良品的零食，味道很不错", "zh"),
+        ("東京の天気", "ja"),
+        ("カメラ", "ja"),
+        ("新宿駅", "ja"),
+        ("東京駅 2番線", "ja"),
+        ("서울", "ko"),
+        ("Αθήνα", "el"),
+        ("ประเทศไทย", "th"),
+        ("good morning", UNDECIDED),
+        ("Привет", UNDECIDED),
+        ("天", UNDECIDED),
+    ],
+)
+def test_a_few_signs_are_judged_by_their_script(text: str, expected: str) -> None:
+    assert identify(text_nodes(text))[0]["node_lang"] == [expected]
+
+
+def test_words_of_another_script_do_not_disturb() -> None:
+    row = identify(text_nodes("Мы купили новый Apple iPhone и теперь очень довольны покупкой."))[0]
+    assert row["lang"] == "ru"
+    assert row["lang_score"] < 0.95
+
+
+def test_a_score_below_the_least_is_undecided() -> None:
+    nodes = text_nodes("Danmark Norge Sverige Finland")
+    sure = identify(nodes, operator=LanguageId(min_score=1.0))[0]
+    assert (sure["lang"], sure["lang_score"]) == (UNDECIDED, 0)
+    assert identify(nodes, operator=LanguageId(min_score=0.0))[0]["lang"] != UNDECIDED
+
+
+def test_addresses_are_no_words() -> None:
+    text = "https://example.org/the/weather/is/nice/today/and/we/are/going www.the-park.example"
+    mail = " somebody@with-a-long-address.example.org"
+    assert identify(text_nodes(text + mail))[0]["lang"] == UNDECIDED
+    assert identify(text_nodes(text + " " + SENTENCES["pl"]))[0]["lang"] == "pl"
+
+
+# --- Classifiers --------------------------------------------------------------------------------
+
+
+def pieces() -> list[str]:
+    """Some hundred texts of one to twelve words, as fastText and the loop both cut them."""
+    found = []
+    for text in SENTENCES.values():
+        words = [word for word in text.lower().split() if word.isalpha()]
+        found += [
+            " ".join(words[low:high])
+            for low in range(len(words))
+            for high in range(low + 1, len(words) + 1, 3)
+            if len(max(words[low:high], key=len).encode()) < 100
+        ]
+    return found
+
+
+def looked_up(texts: list[str], *paths: Path) -> tuple[language.Identifier, ngram_model.Sums]:
+    """Sums over texts where the words of all scripts are looked up."""
+    state = language.load(*paths)
+    slots = np.zeros_like(state.alphabet.slot)
+    slots[:2] = -1
+    alphabet = state.alphabet._replace(slot=slots)
+    data, edges = language._bytes(pa.array(texts))
+    memo = ngram_model.new_memo(state.table)
+    return state, ngram_model.sum_texts(data, edges, 10_000, alphabet, state.table, memo)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_classifiers_answer_as_fasttext_does(number: int) -> None:
+    import fasttext
+
+    path, texts = (LID_176, OWN)[number], pieces()
+    assert len(texts) > 300
+    state, sums = looked_up(texts, LID_176, OWN)
+    classifier = state.classifiers[number]
+    found = ngram_model.average_probabilities(
+        sums.vectors[:, 0],
+        state.table.vectors[0],
+        16 * number,
+        32 + number,
+        classifier.output,
+        classifier.tree,
+    )
+    labels, scores = fasttext.load_model(str(path)).predict(texts, k=1)
+    for text, label, score, own in zip(texts, labels, scores, found, strict=True):
+        assert own.max() == pytest.approx(float(score[0]), abs=1e-3), text
+        if np.sort(own)[-2] < own.max() - 2e-3:
+            assert classifier.labels[own.argmax()] == label[0].removeprefix("__label__"), text
+
+
+def test_the_memo_changes_nothing() -> None:
+    texts = list(SENTENCES.values())
+    state = language.load(LID_176, OWN)
+    data, edges = language._bytes(pa.array(texts))
+    small = ngram_model.new_memo(state.table, 4)
+    large = ngram_model.new_memo(state.table)
+    for _ in range(2):
+        one, other = (
+            ngram_model.sum_texts(data, edges, 300, state.alphabet, state.table, memo)
+            for memo in (small, large)
+        )
+        for first, second in zip(one, other, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_compiled_loops_answer_as_python_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [text_nodes(*list(SENTENCES.values())[at : at + 3]) for at in range(0, 42, 7)]
+    documents.append(text_nodes("http://a.b c@d.e 'n 𠀀𠀁 x" + "y" * 200))
+    state = language.load(LID_176, OWN)
+    fast = identify(*documents)
+    loops = 0
+    for module in (language, ngram_model):
+        for name, value in list(vars(module).items()):
+            if hasattr(value, "__wrapped__") and hasattr(value, "__code__"):
+                monkeypatch.setattr(module, name, unwrap(value))
+                loops += 1
+    assert loops >= 5
+    state.memo.words[:] = 0
+    with np.errstate(all="ignore"):
+        assert identify(*documents) == [
+            {k: pytest.approx(v, abs=1e-4) if k == "lang_score" else v for k, v in row.items()}
+            | {"node_lang_score": pytest.approx(row["node_lang_score"], abs=1e-4)}
+            for row in fast
+        ]
+
+
+def test_another_file_than_a_classifier_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.ftz"
+    path.write_bytes(bytes(200))
+    with pytest.raises(ValueError, match=r"other\.ftz: not a fastText model"):
+        ngram_model.read_classifier(path)

@@ -17,6 +17,7 @@ from tests.benchmarks.dedup_scale import dedup_scale
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.filters import decontamination_throughput, pii_clean, pii_dense
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
+from tests.benchmarks.language import language_throughput
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold
@@ -25,7 +26,6 @@ from tests.benchmarks.text_rules import text_rules_speedup, text_rules_throughpu
 from tests.benchmarks.throughput import (
     extraction_speedup,
     extraction_throughput,
-    language_throughput,
 )
 
 BENCHMARKS: dict[str, Callable[[Options], Entry]] = {

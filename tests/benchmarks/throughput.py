@@ -35,11 +35,6 @@ def extraction_speedup(options: Options) -> Entry:
     return Entry(ratio, "x", goal=6.0, more_is_better=True, details={"origin": origin()})
 
 
-def language_throughput(options: Options) -> Entry:
-    """Extracted documents a CPU second, their nodes included."""
-    return _entry("language")
-
-
 def _entry(stage: str) -> Entry:
     loops = _loops(_OWN)
     details = {"documents": loops[0].rows[stage], "origin": origin()}
