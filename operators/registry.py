@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from operators.base import Operator
+from operators.boilerplate import BoilerplateMarks
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.language import LanguageId
@@ -14,7 +15,14 @@ from operators.warc import WarcSource
 from schemas.errors import did_you_mean
 
 OPERATORS: dict[str, type[Operator[Any]]] = {
-    kind.name: kind for kind in (ExtractInterleaved, ExtractTrafilatura, LanguageId, TextStatistics)
+    kind.name: kind
+    for kind in (
+        ExtractInterleaved,
+        ExtractTrafilatura,
+        LanguageId,
+        TextStatistics,
+        BoilerplateMarks,
+    )
 }
 
 SOURCES: dict[str, type[Source]] = {
