@@ -55,9 +55,10 @@ def rules_html(found: RuleEvaluation) -> str:
         parts.append(section(f"part{number}", title, body))
     parts.append(
         note(
-            "Hits: dropped, of the labelled rows that the rule judges. Wrong: dropped, of the good, "
-            "with the 95 % interval of Wilson. Missed: left, of those labelled with the rule’s "
-            f"category; of ‘all’: of all boilerplate. Report by omniloom {escaped(code_version())}"
+            "Hits: dropped, of the labelled rows that the rule judges. Wrong: dropped, of the "
+            "good, with the 95 % interval of Wilson. Missed: left, of those labelled with the rule’s "
+            "category; of ‘all’: of all boilerplate. "
+            f"Report by omniloom {escaped(code_version())}"
         )
     )
     return page("Rules report", "\n".join(parts))

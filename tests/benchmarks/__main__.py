@@ -20,6 +20,7 @@ from tests.benchmarks.startup import cli_help, import_pipelines
 from tests.benchmarks.throughput import (
     extraction_speedup,
     extraction_throughput,
+    feedback_rules_throughput,
     language_throughput,
     text_rules_throughput,
 )
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         extraction_throughput,
         language_throughput,
         text_rules_throughput,
+        feedback_rules_throughput,
         engine_overhead,
         engine_memory,
         kill_test_local,
