@@ -56,8 +56,8 @@ def rules_html(found: RuleEvaluation) -> str:
     parts.append(
         note(
             "Hits: dropped, of the labelled rows that the rule judges. Wrong: dropped, of the "
-            "good, with the 95 % interval of Wilson. Missed: left, of those labelled with the rule’s "
-            "category; of ‘all’: of all boilerplate. "
+            "good, with the 95 % interval of Wilson. Missed: left, of those labelled with the "
+            "rule’s category; of ‘all’: of all boilerplate. "
             f"Report by omniloom {escaped(code_version())}"
         )
     )

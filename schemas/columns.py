@@ -248,7 +248,9 @@ _ALL = [
     Column(
         "node_digit_ratio", pa.float32(), "digits among visible characters", "0..1", level="node"
     ),
-    Column("node_upper_ratio", pa.float32(), "capitals among cased letters", "0..1", level="node"),
+    Column(
+        "node_upper_ratio", pa.float32(), "capitals among letters and digits", "0..1", level="node"
+    ),
     Column(
         "node_symbol_ratio",
         pa.float32(),

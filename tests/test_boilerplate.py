@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,7 @@ from pipelines.rules_report import rules_html
 from schemas import columns
 from schemas.errors import InputError, SampleError
 from tests.strategies import nodes as any_nodes
-from tests.support import ROOT, assert_harmless, omniloom
+from tests.support import assert_harmless, omniloom
 
 GOLDEN = Path(__file__).parent / "golden"
 MARKS = BoilerplateMarks()
@@ -148,7 +146,7 @@ def test_an_empty_heading_is_followed_by_one_as_high_or_by_nothing() -> None:
 def test_shares_of_digits_capitals_and_signs() -> None:
     row = measured("AB c1", "(in brackets)", "* * *", "")
     assert row["node_digit_ratio"] == pytest.approx([1 / 4, 0, 0, 0])
-    assert row["node_upper_ratio"] == pytest.approx([2 / 3, 0, 0, 0])
+    assert row["node_upper_ratio"] == pytest.approx([2 / 4, 0, 0, 0])
     assert row["node_symbol_ratio"] == pytest.approx([0, 2 / 12, 1, 0])
     assert row["node_bracketed"] == [False, True, False, False]
 
@@ -198,37 +196,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_time_grows_with_the_text_and_no_faster(name: str) -> None:
-    """CPU time of the patterns alone on 100 kB, against the same text ten times as short."""
-    code = f"""
-import resource, sys, polars as pl
-from operators.boilerplate_phrases import FAMILIES, pattern
-text = {HOSTILE[name]!r}[: int(sys.argv[1])]
-series = pl.Series([text])
-for family in FAMILIES:
-    series.str.replace_all(pattern(family), "")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_utime)
-"""
-    short, long = (_seconds(code, size) for size in (10_000, 100_000))
-    assert long < 10 * short + 20  # a quadratic pattern would take minutes
-
-
-def _seconds(code: str, size: int) -> float:
-    """CPU seconds of a program that is ended after sixty of them."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
-
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(size)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"POLARS_MAX_THREADS": "1"},
-        preexec_fn=limit,
-        check=True,
-    )
-    return float(done.stdout)
+def test_hostile_texts_cost_no_more_than_their_length(name: str) -> None:
+    """CPU time of all patterns on 100 kB: a quadratic one would take minutes."""
+    series = pl.Series([HOSTILE[name][:100_000]])
+    started = time.process_time()
+    for family in FAMILIES:
+        series.str.replace_all(pattern(family), "")
+    assert time.process_time() - started < 5
 
 
 # --- Rules --------------------------------------------------------------------------------------
