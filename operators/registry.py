@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from operators.base import Operator
+from operators.boilerplate import BoilerplateMarks
 from operators.classify import ClassifyText
 from operators.decontaminate import Decontaminate
 from operators.dedup import (
@@ -31,6 +32,7 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         ExtractTrafilatura,
         TextStatistics,
         LanguageId,
+        BoilerplateMarks,
         MinHash,
         UrlDuplicates,
         TextDuplicates,

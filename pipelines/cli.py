@@ -331,6 +331,63 @@ def decontamination(corpus: CorpusArgument, job: JobName = None) -> None:
     print_contamination(_open(corpus, job))
 
 
+@eval_app.command()
+def rules(
+    fragment: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="rules to measure, may be given again; default: omnicorpus-en, omnicorpus-zh",
+        ),
+    ] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="labelled documents, .jsonl or .parquet; default: the bundled sample",
+        ),
+    ] = None,
+    max_false_positives: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="exit with 1 if any rule drops more than this share of what is good",
+        ),
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="write a report")
+    ] = None,
+    json_: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="write all figures")
+    ] = None,
+) -> None:
+    """Measure rules on labelled documents: what each drops, drops wrongly, and misses.
+
+    'hits' is the share of judged rows that a rule drops, 'wrong' the share of good ones (with the
+    95 % interval), 'missed' the share of those labelled with its category that it leaves.
+    docs/feedback-rules.md says what a sample looks like.
+    """
+    from pipelines.evaluate_rules import evaluate_rules
+    from pipelines.rules_report import print_rules, write_rules_json, write_rules_report
+
+    found = evaluate_rules(fragment or (), sample, _progress())
+    print_rules(found)
+    if html:
+        _say(f"report    {write_rules_report(found, html)}")
+    if json_:
+        _say(f"figures   {write_rules_json(found, json_)}")
+    wrong = [] if max_false_positives is None else found.above(max_false_positives)
+    for figures in wrong:
+        _complain(
+            f"{figures.rule}: {figures.false_positives.rate:.1%} of the good are dropped, "
+            f"more than {max_false_positives:.1%}"
+        )
+    if wrong:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Entry point: errors become one message and an exit code."""
     sys.exit(run_app(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operators.boilerplate import BoilerplateMarks
 from operators.classify import ClassifyText
 from operators.decontaminate import Decontaminate
 from operators.dedup import (
@@ -32,6 +33,7 @@ INTERLEAVED = Recipe(
         ),
         step("text", "sizes, word statistics and repetition", TextStatistics),
         step("language", "language of documents and nodes", LanguageId),
+        asked("boilerplate", "labels and notices around content", BoilerplateMarks),
         asked("same_text", "documents of the same text", TextDuplicates),
         asked("minhash", "signatures of the text, to be compared", MinHash),
         asked("near_text", "documents of nearly the same text", NearDuplicates),

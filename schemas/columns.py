@@ -159,6 +159,56 @@ def _of_text_and_nodes() -> list[Column]:
     return found
 
 
+def _boilerplate_columns() -> list[Column]:
+    """Shares of a node's letters and digits that phrases cover, a column a family of phrases."""
+    families = {
+        "adult": "of pornography",
+        "advertisement": "that mark advertisements",
+        "byline": "that name authors, reporters and editors",
+        "citation": "of notes and references",
+        "comment_form": "of comment forms and forum posts' buttons",
+        "contact": "with mail addresses, telephone numbers and handles",
+        "cookie": "that ask for consent to cookies",
+        "copyright": "about copyright, licence plates of sites and reprinting",
+        "credit": "that credit photos",
+        "disclaimer": "of disclaimers",
+        "download": "that offer downloads",
+        "encyclopedia": "of encyclopedias' pages around the article",
+        "fraud": "of dubious offers: easy money, gambling, forged papers",
+        "image_label": "around images: 'click to enlarge', 'photo 1 of 3'",
+        "keyword_line": "that list tags and categories",
+        "navigation": "of menus, footers and breadcrumbs",
+        "page_tool": "of buttons such as print, text size, was this helpful",
+        "page_turn": "that turn pages",
+        "placeholder": "that stand for content to come, lorem ipsum first",
+        "read_more": "such as 'read more', 'view all'",
+        "recommendation": "that lead to other articles",
+        "script_notice": "of scripts and browsers: 'loading', 'enable JavaScript'",
+        "shop": "of shops' buttons and price labels",
+        "sign_in": "that ask to sign in or register",
+        "social_counter": "that count likes, shares, comments",
+        "social_media": "that ask to share or follow",
+        "source": "that name the source of a text",
+        "sponsor": "that name sponsors or ask for donations",
+        "subscribe": "that ask to subscribe",
+        "suffix": "that only end an article: 'To be continued', '(End)', rows of signs",
+        "thanks": "that thank readers or ask what they think",
+        "timestamp": "that are dates and times",
+        "url": "that are web addresses",
+        "video": "around video players",
+    }
+    return [
+        Column(
+            f"node_{family}_ratio",
+            pa.float32(),
+            f"share of the node's letters and digits in phrases {meaning}",
+            "0..1",
+            level="node",
+        )
+        for family, meaning in families.items()
+    ]
+
+
 _ALL = [
     # Provenance, written when the table is born.
     Column("doc_id", pa.string(), "hash of URL, capture date and content", nullable=False),
@@ -317,6 +367,59 @@ _ALL = [
         level="node",
     ),
     *_of_text_and_nodes(),
+    # Boilerplate.
+    Column("function_sign_count", pa.int32(), "occurrences of Chinese function signs", "signs"),
+    Column("dup_image_ratio", pa.float32(), "share of images shown before in the document", "0..1"),
+    Column(
+        "broken_image_ratio",
+        pa.float32(),
+        "share of images whose address is none, a page's, or a blank's",
+        "0..1",
+    ),
+    *[
+        Column(f"{name}_ratio", pa.float32(), f"share of letters and digits in {meaning}", "0..1")
+        for name, meaning in (
+            ("boilerplate", "phrases of any family"),
+            ("adult", "phrases of pornography"),
+            ("fraud", "phrases of dubious offers"),
+            ("placeholder", "phrases that stand for content to come"),
+        )
+    ],
+    Column(
+        "node_position",
+        pa.float32(),
+        "place among the document's text nodes: 0 first, 1 last",
+        "0..1",
+        level="node",
+    ),
+    Column("node_from_end", pa.int32(), "text nodes after this one", "nodes", level="node"),
+    Column(
+        "node_image_distance",
+        pa.int32(),
+        "steps to the nearest image; the number of nodes where there is none",
+        "nodes",
+        level="node",
+    ),
+    Column(
+        "node_repeated", pa.int32(), "times the text stands in the document", "times", level="node"
+    ),
+    Column(
+        "node_empty_heading",
+        pa.bool_(),
+        "a heading with no text of its own: next is one as high, or nothing",
+        level="node",
+    ),
+    Column(
+        "node_symbol_ratio",
+        pa.float32(),
+        "visible characters that are no letters and no digits",
+        "0..1",
+        level="node",
+    ),
+    Column("node_unfinished", pa.bool_(), "does not end in a sentence's final sign", level="node"),
+    Column("node_truncated", pa.bool_(), "ends in an ellipsis, as teasers do", level="node"),
+    Column("node_bracketed", pa.bool_(), "stands wholly in brackets", level="node"),
+    *_boilerplate_columns(),
     # Images found in the inputs themselves.
     Column("image_url", pa.string(), "address of the image", nullable=False, level="image"),
     Column("image_type", pa.string(), "media type that the server declared", level="image"),

@@ -3,6 +3,7 @@
     OmniloomError
     ├── JobError             the job file cannot be planned; lists every problem at once
     ├── GoldError            pages to evaluate on are not as they should be; lists the problems
+    ├── SampleError          a labelled sample is not as it should be; lists the problems
     ├── InputError           an input is missing or unreadable
     ├── OperatorFailed       an operator's program failed (not one row: the run stops)
     ├── WorkerLost           a unit's worker died more often than its retries allow
@@ -109,6 +110,13 @@ class GoldError(_Problems):
     """Pages to evaluate on cannot be used. `problems` holds all that is wrong, in file order."""
 
     where = "the gold"
+    shown = 20
+
+
+class SampleError(_Problems):
+    """A labelled sample cannot be used. `problems` holds all that is wrong, in file order."""
+
+    where = "the sample"
     shown = 20
 
 

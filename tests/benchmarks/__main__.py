@@ -26,6 +26,7 @@ from tests.benchmarks.text_rules import text_rules_speedup, text_rules_throughpu
 from tests.benchmarks.throughput import (
     extraction_speedup,
     extraction_throughput,
+    feedback_rules_throughput,
 )
 
 BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         classify_text_linear,
         classify_text_fasttext,
         text_rules_speedup,
+        feedback_rules_throughput,
         engine_overhead,
         engine_memory,
         kill_test_local,
