@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ _DEATHS = (
 # Where the buckets are. Credentials stay out: Ray logs runtime environments in the clear, and
 # the cluster's nodes have their own.
 _FORWARDED = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+
+_AGENT_SECONDS = 60
 
 _WORKERS: dict[str, Worker] = {}
 
@@ -238,7 +241,8 @@ def submit_job(jobfile: JobFile, address: str, *, follow: bool, say: Callable[[s
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(root / package, Path(folder) / package, ignore=ignored)
         env = {key: os.environ[key] for key in _FORWARDED if key in os.environ}
-        submission = client.submit_job(
+        submission = _submitted(
+            client,
             entrypoint=f"python -m pipelines.cli run {shlex.quote(name)} --on ray --no-report",
             runtime_env={"working_dir": folder, "env_vars": env | {"RAY_ADDRESS": "auto"}},
             metadata={"omniloom_job": jobfile.name},
@@ -248,6 +252,18 @@ def submit_job(jobfile: JobFile, address: str, *, follow: bool, say: Callable[[s
         say(f"its log: ray job logs {submission} --address {address} --follow")
         return 0
     return asyncio.run(_follow(client, submission, say))
+
+
+def _submitted(client: JobSubmissionClient, **request: Any) -> str:
+    """Hand the job over; a cluster that has just started takes jobs a moment later."""
+    deadline = time.monotonic() + _AGENT_SECONDS
+    while True:
+        try:
+            return client.submit_job(**request)
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise InputError(f"the cluster did not take the job: {error}") from None
+            time.sleep(1)
 
 
 async def _follow(client: JobSubmissionClient, submission: str, say: Callable[[str], None]) -> int:

@@ -291,6 +291,12 @@ def _model() -> ContentModel:
     return load()
 
 
+@cache
+def _compile() -> None:
+    """Loops are compiled before the first page, as in a worker, and not on a page's time."""
+    ExtractInterleaved().setup()
+
+
 def _bytes(page: Page) -> bytes:
     return page.encode() if isinstance(page, str) else page
 
@@ -333,6 +339,7 @@ def _peak() -> int:
 
 def apart(function: Callable[..., None], *arguments: Any) -> Any:
     """The last that `function` sends, from a process of its own."""
+    _compile()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.hostile"])
     receiver, sender = context.Pipe(duplex=False)
