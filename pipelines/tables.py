@@ -37,7 +37,10 @@ def safe(text: str) -> str:
 
 
 def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, int]]:
-    """Rows of the funnel: stage, rule, condition, dropped first, documents left."""
+    """Rows of the funnel: stage, rule, condition, documents dropped first, documents left.
+
+    Rules that dropped nothing are left out.
+    """
     left, rows = summary.documents, []
     names = [BORN, *(stage.name for stage in plan.stages)]
     for index, name in enumerate(names, start=-1):
@@ -49,10 +52,11 @@ def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, 
             counts = summary.rules.get(rule.name, RuleRecord())
             if rule.table == "documents":
                 left -= counts.first
-                rows.append((name, rule.name, rule.text, counts.first, left))
+                dropped, text = counts.first, rule.text
             else:
-                text = f"{counts.first} of {counts.asked} nodes: {rule.text}"
-                rows.append((name, rule.name, text, 0, left))
+                dropped, text = 0, f"{counts.first} of {counts.asked} nodes: {rule.text}"
+            if counts.first:
+                rows.append((name, rule.name, text, dropped, left))
     return rows
 
 
@@ -63,17 +67,15 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
         f"{safe(plan.jobfile.name)}: {summary.documents} documents from {summary.inputs} inputs"
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("stage", "rule", "condition"):
+    for name in ("stage", "rule"):
         table.add_column(name)
+    table.add_column("condition", no_wrap=True, overflow="ellipsis")
     table.add_column("dropped", justify="right")
     table.add_column("left", justify="right")
-    idle = 0
     for row_stage, rule, condition, dropped, left in funnel_rows(plan, summary):
-        if dropped or "nodes:" in condition:
-            table.add_row(row_stage, safe(rule), safe(condition), str(dropped or ""), str(left))
-        else:
-            idle += 1
+        table.add_row(row_stage, safe(rule), safe(condition), str(dropped or ""), str(left))
     out.print(table)
+    idle = len(plan.rules) - sum(counts.first > 0 for counts in summary.rules.values())
     if idle:
         out.print(f"{idle} more rules dropped nothing; see the report")
     if summary.skipped:

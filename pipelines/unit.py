@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import polars as pl
 import pyarrow as pa
@@ -226,44 +227,68 @@ class _Chain:
 
     def judge(self, rules: list[Rule]) -> None:
         """Decide rules whose columns are all there, for the rows alive when their stage ended."""
+        if not rules:
+            return
         asked = self.alive
+        documents = self._passed_documents([r for r in rules if r.table == "documents"])
+        nodes = self._passed_nodes([r for r in rules if r.table == "nodes"])
         for rule in rules:
             if rule.table == "nodes":
-                self._judge_nodes(rule)
-                continue
-            frame = pl.from_arrow(self.columns(rule.expression.columns or ["doc_id"]))
-            passed = _passes(rule, frame)
-            dropped = pc.and_(asked, pc.invert(passed))
-            first = pc.and_(dropped, self.alive)
-            self.record.rules[rule.name] = RuleRecord(_count(asked), _count(dropped), _count(first))
-            self.verdicts[rule.name] = pc.if_else(asked, passed, None)
-            self._drop(dropped, rule.name)
-
-    def _judge_nodes(self, rule: Rule) -> None:
-        """Judge the nodes that have text; an image is never dropped with its neighbours."""
-        nodes = self.columns(["nodes"])["nodes"].combine_chunks()
-        nodes = pc.if_else(self.alive, nodes, None)
-        has_text = pc.is_valid(pc.struct_field(pc.list_flatten(nodes), "text"))
-        parents = pc.list_parent_indices(nodes)
-        flat = {"": parents}  # so that a rule without columns has rows too
-        for name in rule.expression.columns:
-            values = self.columns([name])[name].combine_chunks()
-            if column(name).level == "node":
-                flat[name] = pc.list_flatten(pc.if_else(self.alive, values, None))
+                self._judge_nodes(rule, nodes[rule.name])
             else:
-                flat[name] = values.take(parents)
-        passed = _passes(rule, pl.from_arrow(pa.table(flat)))
-        passed = pc.or_(passed, pc.invert(has_text))
-        self.verdicts[rule.name] = _relisted(passed, nodes)
-        kept, first = passed, _count(pc.invert(passed))
+                self._judge_documents(rule, documents[rule.name], asked)
+
+    def _passed_documents(self, rules: list[Rule]) -> dict[str, pa.Array]:
+        """What each rule says of each document."""
+        names = {name for rule in rules for name in rule.expression.columns}
+        return _passes(rules, self.columns(["doc_id", *sorted(names)]))
+
+    def _passed_nodes(self, rules: list[Rule]) -> dict[str, pa.ListArray]:
+        """What each rule says of each node of the living documents; nodes without text pass."""
+        if not rules:
+            return {}
+        has_text = pc.if_else(self.alive, self._has_text, None)
+        parents = pc.list_parent_indices(has_text)
+        flat = {"": parents}  # so that rules without columns have rows too
+        names = sorted({name for rule in rules for name in rule.expression.columns})
+        values = self.columns(names)
+        for name in names:
+            value = values[name].combine_chunks()
+            if column(name).level == "node":
+                flat[name] = pc.list_flatten(pc.if_else(self.alive, value, None))
+            else:
+                flat[name] = value.take(parents)
+        textless = pc.invert(pc.list_flatten(has_text))
+        return {
+            name: _relisted(pc.or_(passed, textless), has_text)
+            for name, passed in _passes(rules, pa.table(flat)).items()
+        }
+
+    @cached_property
+    def _has_text(self) -> pa.ListArray:
+        """Whether each node has text; an image is never dropped with its neighbours."""
+        nodes = self.columns(["nodes"])["nodes"].combine_chunks()
+        return _relisted(pc.is_valid(pc.struct_field(pc.list_flatten(nodes), "text")), nodes)
+
+    def _judge_documents(self, rule: Rule, passed: pa.Array, asked: pa.Array) -> None:
+        dropped = pc.and_(asked, pc.invert(passed))
+        first = pc.and_(dropped, self.alive)
+        self.record.rules[rule.name] = RuleRecord(_count(asked), _count(dropped), _count(first))
+        self.verdicts[rule.name] = pc.if_else(asked, passed, None)
+        self._drop(dropped, rule.name)
+
+    def _judge_nodes(self, rule: Rule, passed: pa.ListArray) -> None:
+        verdict = pc.if_else(self.alive, passed, None)
+        self.verdicts[rule.name] = verdict
+        kept = flat = pc.list_flatten(verdict)
+        first = _count(pc.invert(flat))
         if self.nodes_kept is not None:
             before = pc.list_flatten(pc.if_else(self.alive, self.nodes_kept, None))
-            kept = pc.and_(passed, before)
+            kept = pc.and_(flat, before)
             first = _count(before) - _count(kept)
-        self.nodes_kept = _relisted(kept, nodes)
-        self.record.rules[rule.name] = RuleRecord(
-            _count(has_text), _count(pc.invert(passed)), first
-        )
+        self.nodes_kept = _relisted(kept, verdict)
+        with_text = pc.list_flatten(pc.if_else(self.alive, self._has_text, None))
+        self.record.rules[rule.name] = RuleRecord(_count(with_text), _count(pc.invert(flat)), first)
 
     def _drop(self, dropped: pa.Array, reason: str) -> None:
         first = pc.and_(dropped, self.alive)
@@ -302,12 +327,13 @@ def _count(mask: pa.Array) -> int:
     return int(pc.sum(mask).as_py() or 0)
 
 
-def _passes(rule: Rule, frame: pl.DataFrame | pl.Series) -> pa.Array:
+def _passes(rules: list[Rule], table: pa.Table) -> dict[str, pa.Array]:
+    """What each rule says of each row."""
+    frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)  # from_arrow of a table
-    passed = frame.select(rule.passes().alias("passed"))["passed"]
-    if len(passed) != len(frame):  # a rule without columns is a constant
-        passed = pl.Series([passed.item()] * len(frame), dtype=pl.Boolean)
-    return passed.to_arrow()
+    # A rule without columns is a constant: the first column makes all answers as long as the table.
+    answers = frame.select(pl.first().alias(""), *(r.passes().alias(r.name) for r in rules))
+    return {rule.name: answers[rule.name].to_arrow() for rule in rules}
 
 
 def _relisted(flat: pa.Array, like: pa.ListArray) -> pa.ListArray:

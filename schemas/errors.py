@@ -120,10 +120,14 @@ class SampleError(_Problems):
     shown = 20
 
 
+_NAMED = 40
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that helps with a misspelt `name`: the close matches, else all that exists."""
+    """A sentence that helps with a misspelt `name`: the close matches, else what exists."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
-    return "known: " + ", ".join(names) if names else "there are none"
+    more = f", … {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return "known: " + ", ".join(names[:_NAMED]) + more if names else "there are none"

@@ -254,6 +254,7 @@ def start_ray_head(folder: Path) -> Iterator[tuple[str, str]]:
         "--num-cpus=2",
         "--include-dashboard=true",
         f"--dashboard-port={dashboard}",
+        f"--dashboard-agent-listen-port={free_port()}",
         "--disable-usage-stats",
         f"--temp-dir={temporary}",
         "--block",

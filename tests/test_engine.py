@@ -240,7 +240,7 @@ def test_a_retry_that_stops_is_not_taken_for_done(
     )
     first = run(job)
     with monkeypatch.context() as context:
-        context.setattr("pipelines.engine._Run.compute", lambda self, refs: 1 / 0)
+        context.setattr("pipelines.engine._Run.compute", lambda self, refs, plan, made: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(job, retry_errors=True)
     assert "done" not in json.loads((tmp_path / "store/jobs/job.json").read_text("utf-8"))
