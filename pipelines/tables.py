@@ -60,6 +60,9 @@ def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, 
     return rows
 
 
+_BESIDE_CONDITION = 60  # columns of the terminal
+
+
 def print_funnel(result: RunResult, *, stage: str | None) -> None:
     """The funnel of a run, rules that dropped nothing summed up, and what the run computed."""
     plan, summary, out = result.plan, result.summary, console()
@@ -68,8 +71,10 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("stage", "rule"):
-        table.add_column(name)
-    table.add_column("condition", no_wrap=True, overflow="ellipsis")
+        table.add_column(name, no_wrap=True)
+    # The rest of the line; a condition is whole in the report and in `omniloom explain`.
+    room = max(out.width - _BESIDE_CONDITION, 20)
+    table.add_column("condition", no_wrap=True, overflow="ellipsis", max_width=room)
     table.add_column("dropped", justify="right")
     table.add_column("left", justify="right")
     for row_stage, rule, condition, dropped, left in funnel_rows(plan, summary):
