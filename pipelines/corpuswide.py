@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -63,23 +64,57 @@ def groups_folder(stage: Stage) -> str:
     return f"groups/{stage.name}-{stage.fingerprint}"
 
 
+@contextmanager
+def _told(stage: Stage, doing: str) -> Iterator[None]:
+    """Say which stage failed in what."""
+    try:
+        yield
+    except Exception as error:
+        raise failed_stage(stage, doing, error) from error
+
+
 @dataclass(frozen=True)
-class ScatterTask(PlainTask):
-    """Make the records of a unit's living rows."""
+class _UnitTask(PlainTask):
+    """A phase of a stage, over one unit."""
 
     stage: int
     ref: UnitRef
     files: dict[str, str]
     """The unit's file of each earlier stage."""
-    name: str
 
     @property
     def key(self) -> str:
-        return f"records of unit {self.ref.unit}"
+        return f"unit {self.ref.unit}, stage {self.stage}, {type(self).__name__}"
 
     @property
     def weight(self) -> int:
         return self.ref.rows
+
+
+@dataclass(frozen=True)
+class _WholeTask(PlainTask):
+    """A phase of a stage, over records of all units."""
+
+    stage: int
+    living: str
+    parts: tuple[Part, ...]
+    of: int
+    """How many tasks gather."""
+
+    @property
+    def key(self) -> str:
+        return f"all units, stage {self.stage}, {type(self).__name__}"
+
+    @property
+    def weight(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class ScatterTask(_UnitTask):
+    """Make the records of a unit's living rows."""
+
+    name: str
 
     def run(self, worker: Worker) -> tuple[Part, float]:
         """Write the rows' side first, so that the records' presence means that both are there."""
@@ -107,10 +142,8 @@ def _scattered(
     members: list[pa.Table] = []
     for start in range(0, max(rows.num_rows, 1), BATCH_ROWS):
         batch = rows.slice(start, BATCH_ROWS)
-        try:
+        with _told(stage, "scatter"):
             made, known = operator.scatter(batch), operator.members(batch)
-        except Exception as error:
-            raise failed_stage(stage, "scatter", error) from error
         records.append(_moved(made, positions[start:]))
         if known is not None:
             members.append(_moved(known, positions[start:]))
@@ -159,22 +192,14 @@ def _living(
 
 
 @dataclass(frozen=True)
-class GatherTask(PlainTask):
+class GatherTask(_WholeTask):
     """Find out what some partitions' records tell."""
 
-    stage: int
-    living: str
-    parts: tuple[Part, ...]
     number: int
-    of: int
 
     @property
     def key(self) -> str:
-        return f"partitions {self.number + 1} of {self.of}"
-
-    @property
-    def weight(self) -> int:
-        return 1
+        return f"{super().key} {self.number}"
 
     def run(self, worker: Worker) -> float:
         """Read the partitions of every unit, gather them, write what was found."""
@@ -192,10 +217,8 @@ class GatherTask(PlainTask):
                 batches = [reader.get_batch(partition) for partition in partitions]
             table = pa.Table.from_batches(batches, schema=reader.schema)
             tables.append(addressed(table, number * _UNIT_ROWS))
-        try:
+        with _told(stage, "gather"):
             found = operator.gather(pa.concat_tables(tables))
-        except Exception as error:
-            raise failed_stage(stage, "gather", error) from error
         path = f"{groups_folder(stage)}/{self.living}/{_found(self.number, self.of)}.parquet"
         _write_found(worker.store, path, found)
         return time.process_time() - started
@@ -213,23 +236,11 @@ def _write_found(store: Store, path: str, found: pa.Table) -> None:
 
 
 @dataclass(frozen=True)
-class ResolveTask(PlainTask):
+class ResolveTask(_WholeTask):
     """Make the findings on all partitions one."""
 
-    stage: int
-    living: str
-    parts: tuple[Part, ...]
     first: int
     """How many parts belong to earlier corpora; they come first."""
-    of: int
-
-    @property
-    def key(self) -> str:
-        return "findings on the whole corpus"
-
-    @property
-    def weight(self) -> int:
-        return 1
 
     def run(self, worker: Worker) -> float:
         """Write what all findings together say of each row."""
@@ -239,10 +250,8 @@ class ResolveTask(PlainTask):
         names = [_found(number, self.of) for number in range(self.of)]
         found = pa.concat_tables(worker.store.read(f"{folder}/{name}.parquet") for name in names)
         operator = corpus_operator(stage)
-        try:
+        with _told(stage, "resolve"):
             resolved = operator.resolve(found, self._members, self.first * _UNIT_ROWS)
-        except Exception as error:
-            raise failed_stage(stage, "resolve", error) from error
         _write_found(worker.store, f"{folder}/{_RESOLVED}.parquet", resolved)
         return time.process_time() - started
 
@@ -266,24 +275,13 @@ class ResolveTask(PlainTask):
 
 
 @dataclass(frozen=True)
-class AssignTask(PlainTask):
+class AssignTask(_UnitTask):
     """Make the stage's columns of what was found about a unit's rows."""
 
-    stage: int
     living: str
-    ref: UnitRef
-    files: dict[str, str]
     number: int
     """The unit's place among the parts."""
     found: tuple[str, ...]
-
-    @property
-    def key(self) -> str:
-        return f"columns of unit {self.ref.unit}"
-
-    @property
-    def weight(self) -> int:
-        return self.ref.rows
 
     def run(self, worker: Worker) -> tuple[str, float]:
         """Write the unit's file; its name and the CPU seconds."""
@@ -292,10 +290,8 @@ class AssignTask(PlainTask):
         operator = corpus_operator(stage)
         rows = _living(worker, self.stage, self.ref, self.files, operator.assign_needs().names)
         positions = rows["_row"].to_numpy()
-        try:
+        with _told(stage, "assign"):
             columns = operator.assign(self._found(store, stage, positions), rows)
-        except Exception as error:
-            raise failed_stage(stage, "assign", error) from error
         place = np.full(self.ref.rows, -1)
         place[positions] = np.arange(len(positions))
         spread = columns.take(pa.array(place, mask=place < 0))
@@ -412,7 +408,7 @@ class CorpusStage:
         listed = set(self.store.names(f"{self.folder}/{living}"))
         names = tuple(_found(number, of) for number in range(of))
         tasks = [
-            GatherTask(self.index, living, parts, number, of)
+            GatherTask(self.index, living, parts, of, number)
             for number, name in enumerate(names)
             if name not in listed
         ]
@@ -421,7 +417,7 @@ class CorpusStage:
         if not self.operator.resolves:
             return names
         if _RESOLVED not in listed or tasks:
-            task = ResolveTask(self.index, living, parts, first, of)
+            task = ResolveTask(self.index, living, parts, of, first)
             for _, seconds in run_tasks(f"{self.stage.name}: clusters", [task]):
                 self.cpu_seconds += seconds
         return (_RESOLVED,)
@@ -436,7 +432,7 @@ class CorpusStage:
         run_tasks: RunTasks,
     ) -> dict[str, str]:
         tasks = [
-            AssignTask(self.index, living, ref, files[ref.unit], first + number, found)
+            AssignTask(self.index, ref, files[ref.unit], living, first + number, found)
             for number, ref in enumerate(refs)
         ]
         names: dict[str, str] = {}
