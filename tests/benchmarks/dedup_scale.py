@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from pipelines import open_corpus
 from tests.benchmarks.processes import PYTHON, Memory, run_watched_command
 from tests.benchmarks.record import Entry, Options, say, workspace
 from tests.benchmarks.synthetic import base_of, write_inputs
-from tests.support import write_job
+from tests.support import ROOT, write_job
+
+CHART = ROOT / "docs" / "dedup-scale.svg"
 
 _SIZES = (100_000, 300_000, 1_000_000, 2_000_000)
 _UNIT_ROWS = 20_000
@@ -46,6 +49,8 @@ def dedup_scale(options: Options) -> Entry:
     small, large = runs[0], runs[-1]
     each = [run.dedup_seconds / run.documents for run in (small, large)]
     peak = max(run.memory.peak for run in runs)
+    if options.scale == 1:
+        CHART.write_text(chart([_described(run) for run in runs]), "utf-8")
     if peak > _MOST_MEMORY:
         raise AssertionError(f"a process took {peak / 1e9:.2f} GB")
     return Entry(
@@ -58,6 +63,47 @@ def dedup_scale(options: Options) -> Entry:
             "runs": [_described(run) for run in runs],
         },
     )
+
+
+def chart(runs: list[dict[str, Any]]) -> str:
+    """CPU seconds and peak memory over the number of documents, as SVG."""
+    documents = [run["documents"] / 1e6 for run in runs]
+    seconds = [run["cpu_seconds"]["minhash"] + run["cpu_seconds"]["near_text"] for run in runs]
+    memory = [run["peak_mb_of_a_process"] / 1e3 for run in runs]
+    panels = [("CPU seconds", seconds), ("greatest process, GB", memory)]
+    head = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 620 270" width="620" height="270" '
+        'font-family="sans-serif" font-size="11" fill="#444"><rect width="620" height="270" '
+        'fill="#fff"/>'
+    )
+    drawn = [_panel(60 + 300 * i, title, documents, ys) for i, (title, ys) in enumerate(panels)]
+    return "\n".join([head, *drawn, "</svg>", ""])
+
+
+def _panel(left: int, title: str, xs: list[float], ys: list[float]) -> str:
+    """A square of one curve, both axes from zero."""
+    side, top = 200, 30
+    step = 0.4 * 10 ** math.floor(math.log10(max(ys)))
+    right, high = max(xs), math.ceil(max(ys) / step) * step
+    places = [
+        (left + x / right * side, top + side - y / high * side) for x, y in zip(xs, ys, strict=True)
+    ]
+    parts = [f'<text x="{left}" y="18" font-size="13" fill="#111">{title}</text>']
+    for tick in range(5):
+        x, y = left + tick * side / 4, top + side - tick * side / 4
+        parts += [
+            f'<path d="M{x},{top}v{side}M{left},{y}h{side}" stroke="#ddd" fill="none"/>',
+            f'<text x="{x}" y="{top + side + 15}" text-anchor="middle">{right * tick / 4:g}</text>',
+            f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{high * tick / 4:.3g}</text>',
+        ]
+    line = "L".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    parts.append(f'<path d="M{line}" fill="none" stroke="#1f6f8b" stroke-width="2"/>')
+    parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#1f6f8b"/>' for x, y in places]
+    middle = left + side / 2
+    parts.append(
+        f'<text x="{middle}" y="{top + side + 32}" text-anchor="middle">million documents</text>'
+    )
+    return "\n".join(parts)
 
 
 def _run(folder: Path, documents: int) -> Measured:
