@@ -156,6 +156,18 @@ def test_only_the_first_letters_of_a_long_text_are_looked_at() -> None:
     assert identify(text_nodes(long), operator=LanguageId(max_chars=10_000))[0]["lang"] == "ru"
 
 
+def test_the_letters_looked_at_are_spread_over_the_nodes() -> None:
+    start = SENTENCES["de"] * 2
+    assert 80 < sum(map(str.isalpha, start)) < 150
+    text = start + SENTENCES["ru"] * 20
+    few, many = text_nodes(text, "", None, text), text_nodes(*[text] * 10)
+    rows = identify(few, many, [], operator=LanguageId(max_chars=800, node_max_chars=80))
+    assert [row["node_lang"] for row in rows] == [["ru", UNDECIDED, None, "ru"], ["de"] * 10, []]
+    assert [row["lang"] for row in rows] == ["ru", "de", UNDECIDED]
+    rows = identify(few, many, operator=LanguageId(max_chars=800, node_max_chars=400))
+    assert rows[1]["node_lang"] == ["ru"] * 10
+
+
 def test_line_breaks_in_a_text_do_no_harm() -> None:
     row = identify(text_nodes(SENTENCES["fr"].replace(" ", "\n")))[0]
     assert row["lang"] == "fr"
@@ -200,7 +212,8 @@ def test_any_document_gets_languages_as_long_as_its_nodes(documents: list[Docume
         ("서울", "ko"),
         ("Αθήνα", "el"),
         ("ประเทศไทย", "th"),
-        ("good morning", UNDECIDED),
+        ("good morning", "en"),
+        ("park hotel", UNDECIDED),
         ("Привет", UNDECIDED),
         ("天", UNDECIDED),
     ],
@@ -254,7 +267,8 @@ def looked_up(texts: list[str], *paths: Path) -> tuple[language.Identifier, ngra
     alphabet = state.alphabet._replace(slot=slots)
     data, edges = language._bytes(pa.array(texts))
     memo = ngram_model.new_memo(state.table)
-    return state, ngram_model.sum_texts(data, edges, 10_000, alphabet, state.table, memo)
+    most = np.full(len(texts), 10_000)
+    return state, ngram_model.sum_texts(data, edges, most, alphabet, state.table, memo)
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -284,11 +298,12 @@ def test_the_memo_changes_nothing() -> None:
     texts = list(SENTENCES.values())
     state = language.load(LID_176, OWN)
     data, edges = language._bytes(pa.array(texts))
+    most = np.full(len(texts), 300)
     small = ngram_model.new_memo(state.table, 4)
     large = ngram_model.new_memo(state.table)
     for _ in range(2):
         one, other = (
-            ngram_model.sum_texts(data, edges, 300, state.alphabet, state.table, memo)
+            ngram_model.sum_texts(data, edges, most, state.alphabet, state.table, memo)
             for memo in (small, large)
         )
         for first, second in zip(one, other, strict=True):

@@ -27,7 +27,7 @@ from schemas import columns
 
 # One code for what one of the sides does not part: Bokmål under the code of Norwegian, and so on.
 ONE_CODE = {"no": "nb", "arz": "ar", "wuu": "zh", "yue": "zh", "sh": "sr"}
-DECIDE_ALL = {"min_chars": 1, "node_min_chars": 1, "min_score": 0.0}
+DECIDE_ALL = {"min_chars": 1, "node_min_chars": 1, "min_score": 0.0, "short_score": 0.0}
 _CONFUSIONS = 25
 _RESAMPLES = 200
 
