@@ -172,7 +172,7 @@ class LanguageId(Operator[Identifier]):
         texts = pc.struct_field(pc.list_flatten(nodes), "text")
         lengths = pc.fill_null(pc.list_value_length(nodes), 0).to_numpy(zero_copy_only=False)
         edges = np.concatenate([[0], np.cumsum(lengths)])
-        data, ends = _bytes(texts)
+        data, ends = texts_as_bytes(texts)
         most = self._most(np.repeat(np.arange(len(nodes)), lengths), np.diff(ends) > 0)
         sums = sum_texts(data, ends, most, state.alphabet, state.table, state.memo)
         parts = self._judge(sums, self.node_min_chars, state)
@@ -193,7 +193,8 @@ class LanguageId(Operator[Identifier]):
         """
         counts = np.bincount(documents[filled], minlength=len(documents) and documents[-1] + 1)
         shares = -(-self.max_chars // np.maximum(counts, 1))
-        return np.maximum(shares, self.node_max_chars)[documents]
+        most: npt.NDArray[np.int64] = np.maximum(shares, self.node_max_chars)[documents]
+        return most
 
     def _judge(self, sums: Sums, least: int, state: Identifier) -> tuple[Indices, Floats]:
         """Number of the language of each text, and the confidence; (N,) each."""
@@ -228,7 +229,7 @@ class LanguageId(Operator[Identifier]):
         return found, scores
 
 
-def _bytes(texts: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def texts_as_bytes(texts: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The texts' UTF-8 one after the other, as it lies in memory, and where each starts and ends.
 
     A null is an empty text.
@@ -333,12 +334,19 @@ def _multiply(
 
     None is below its floor, which is also that of the languages that the classifier does not know.
     """
-    own = np.empty(pooled.shape[1], np.float32)
+    # One label of each language for all at once, then the others, which few languages have.
+    count = pooled.shape[1]
+    label_of, share_of = np.zeros(count, np.int32), np.zeros(count, np.float32)
+    label_of[languages], share_of[languages] = labels, shares
+    others = np.flatnonzero(label_of[languages] != labels)
+    own = np.empty(count, np.float32)
     for text in range(len(pooled)):
-        own[:] = floors
-        for part in range(len(labels)):
+        for language in range(count):
+            one = share_of[language] * probabilities[text, label_of[language]]
+            own[language] = floors[language] + one
+        for part in others:
             own[languages[part]] += shares[part] * probabilities[text, labels[part]]
-        for language in range(len(own)):
+        for language in range(count):
             pooled[text, language] *= own[language]
 
 

@@ -37,7 +37,7 @@ _EMPTY, _ONE = np.uint64(0), np.uint64(1)
 _PAIRS, _FOURS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
 _EIGHTS, _BYTES = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
 _OPEN, _CLOSE = 60, 62  # < and > around each word
-_LONGEST_WORD = 100  # bytes
+LONGEST_WORD = 100  # bytes
 _AT_ONCE = 64  # words
 _LANES = 16  # numbers
 _NEGLIGIBLE, _FAR = np.float32(1e-3), np.float32(14)
@@ -358,20 +358,21 @@ def _sum_texts(
     table_vectors, words, word_vectors, ngrams, buckets, shortest, longest = table
     width = table_vectors.shape[1]
     memo_words, memo_sums = memo
-    word = np.empty(_LONGEST_WORD + 8, np.uint8)
+    latin = script_of[97]
+    word = np.empty(LONGEST_WORD + 8, np.uint8)
     word[0] = _OPEN
-    kept = np.empty((_LONGEST_WORD + 8) * longest, np.int64)  # buckets of a word's n-grams
+    kept = np.empty((LONGEST_WORD + 8) * longest, np.int64)  # buckets of a word's n-grams
     # Words whose sums are still to be added: many at once, since each comes from slow memory.
     places, slots = np.empty(_AT_ONCE, np.int64), np.empty(_AT_ONCE, np.int64)
     for text in range(len(edges) - 1):
-        at, end = edges[text], edges[text + 1]
+        at, end, limit = edges[text], edges[text + 1], most[text]
         size, inside, own = 1, np.uint8(0), 0  # bytes of the word, its script, its letters
         hashed = _WORD_BASIS
         seen, waiting = 0, 0
         while True:
             # The next character; 0, which ends a word, behind the last.
             code, after = np.int64(0), at + 1
-            if at < end and seen < most[text]:
+            if at < end and seen < limit:
                 code = np.int64(data[at])
                 if code >= 0xF0:
                     code = (code & 7) << 18 | np.int64(data[at + 1] & 63) << 12
@@ -406,7 +407,7 @@ def _sum_texts(
                     size = 1
                     continue
                 letters[text, inside] += own
-                if size <= _LONGEST_WORD:
+                if size <= LONGEST_WORD:
                     # One of four places; any of them is overwritten when all are taken.
                     spread = hashed * _SPREAD
                     first = np.int64((spread >> np.uint64(32)) % np.uint64(len(memo_words))) & ~3
@@ -463,7 +464,7 @@ def _sum_texts(
                                 bucket = np.int64(gram % np.uint32(buckets))
                                 kept[grams] = bucket
                                 bits = ngrams[bucket >> 6, 0] >> np.uint64(bucket & 63)
-                                grams += np.int64(bits & _ONE)
+                                grams += int(bits & _ONE)
                         for gram_at in range(grams):
                             bucket = kept[gram_at]
                             # Its vector: counted are the bits below its own, side by side.
@@ -499,7 +500,7 @@ def _sum_texts(
                 own += 1
                 inside = script
             # One more letter or mark of the word.
-            if size > _LONGEST_WORD:
+            if size > LONGEST_WORD:
                 continue
             code = np.int64(lower[code])
             before = size
@@ -523,6 +524,14 @@ def _sum_texts(
                 size += 4
             for byte_at in range(before, size):
                 hashed = (hashed ^ np.uint64(word[byte_at])) * _WORD_PRIME
+            # Most letters are followed by one of a to z in their word: the short way for these.
+            while inside == latin and at < end and seen < limit and size <= LONGEST_WORD:
+                small = data[at] | 32
+                if small < 97 or small > 122:
+                    break
+                word[size] = small
+                hashed = (hashed ^ np.uint64(small)) * _WORD_PRIME
+                at, size, seen, own = at + 1, size + 1, seen + 1, own + 1
         for number in range(waiting):
             into = vectors[text, slots[number]]
             row = memo_sums[places[number]]
@@ -537,7 +546,7 @@ def average_probabilities(
     """The probability of each label of a stacked classifier, for sums over texts; (N, L).
 
     The classifier's vectors start at column `first`; it is the one with that `number`, which tells
-    the column of its count. Labels and branches of a tree with less than a thousandth are 0.
+    the column of its count. A logit beyond 14, or so far below the highest, counts as 14.
     """
     dim = output.shape[1]
     leaves = len(tree) + 1 if len(tree) else len(output)
@@ -578,7 +587,15 @@ def average_probabilities(
             power *= power
             power *= power
             logits[label] = power * power
-        if len(tree) == 0:
+        if len(tree):
+            shares[-1] = 1
+            for node in range(len(tree) - 1, -1, -1):
+                share = shares[leaves + node]
+                left = share / (_ONE_F + logits[node])
+                shares[tree[node, 0]] = left
+                shares[tree[node, 1]] = share - left
+            into[:] = shares[:leaves]
+        else:
             lanes[:] = 0
             for start in range(0, padded, _LANES):
                 for lane in range(_LANES):
@@ -586,12 +603,4 @@ def average_probabilities(
             total = lanes.sum()
             for label in range(leaves):
                 into[label] = logits[label] / total
-            continue
-        shares[-1] = 1
-        for node in range(len(tree) - 1, -1, -1):
-            share = shares[leaves + node]
-            left = share / (_ONE_F + logits[node])
-            shares[tree[node, 0]] = left
-            shares[tree[node, 1]] = share - left
-        into[:] = shares[:leaves]
     return found

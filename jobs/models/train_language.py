@@ -31,7 +31,7 @@ import fasttext
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from operators.language import OWN
-from operators.scripts import script_table
+from operators.scripts import letters_only
 
 PACKAGES = """
     aisleriot brasero-common eog epiphany-browser-data evince-common evolution-common
@@ -63,7 +63,6 @@ MARKUP = [
 ]
 FLUENT = re.compile(r"(?:[\w.-]+|\s+\.[\w-]+)\s*=\s*(.*)")
 LITTLE_ENDIAN_CATALOGUE = b"\xde\x12\x04\x95"
-LETTERS = "".join(chr(code) if script else " " for code, script in enumerate(script_table()))
 
 Texts = dict[str, dict[str, set[str]]]  # language, source, texts
 
@@ -210,7 +209,7 @@ def plain(text: str) -> str:
     """Words as the classifier sees them: lower case, letters, marks and apostrophes only."""
     for pattern, instead in MARKUP:
         text = pattern.sub(instead, text)
-    return " ".join(text.lower().translate(LETTERS).split())
+    return letters_only(text)
 
 
 def examples(found: Texts, chance: random.Random) -> list[str]:

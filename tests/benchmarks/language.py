@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from operators.extract import ExtractInterleaved
 from operators.language import LID_176, LanguageId
-from operators.scripts import NUMBER, PLANES, WORD, script_table
+from operators.scripts import NUMBER, PLANES, WORD, letters_only, script_table
 from operators.text import node_texts
 from schemas import columns
 from tests.benchmarks.bare import BATCH_ROWS
@@ -32,7 +32,6 @@ from tests.benchmarks.record import Entry, Options
 
 _DOCUMENTS, _WORDS, _ROUNDS = 1000, 500, 5
 _CHANGED = 7  # of so many words one
-_LETTERS = "".join(chr(code) if script else " " for code, script in enumerate(script_table()))
 
 Document = list[str]  # the texts of its nodes
 
@@ -145,15 +144,14 @@ def _cut(pages: list[Document]) -> Iterator[Document]:
 
 
 def _cleaned(nodes: Document) -> Document:
-    found = (" ".join(text.lower().translate(_LETTERS).split()) for text in nodes)
-    return [text for text in found if text]
+    return [text for text in map(letters_only, nodes) if text]
 
 
 def _is_latin(nodes: Document) -> bool:
     signs = [ord(sign) for text in nodes for sign in text if sign != " "]
     scripts = script_table()
-    latin = sum(scripts[sign] == NUMBER["Latin"] for sign in signs if sign < PLANES)
-    return 2 * latin > len(signs)
+    latin = [sign for sign in signs if sign < PLANES and scripts[sign] == NUMBER["Latin"]]
+    return 2 * len(latin) > len(signs)
 
 
 def _varied(documents: list[Document]) -> Iterator[Document]:
