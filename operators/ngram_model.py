@@ -40,7 +40,7 @@ _OPEN, _CLOSE = 60, 62  # < and > around each word
 LONGEST_WORD = 100  # bytes
 _AT_ONCE = 64  # words
 _LANES = 16  # numbers
-_NEGLIGIBLE, _FAR = np.float32(1e-3), np.float32(14)
+_FAR = np.float32(14)
 _ONE_F, _HALF, _SIXTH, _TWENTY_FOURTH, _HUNDRED_TWENTIETH, _PART = (
     np.float32(1 / n) for n in (1, 2, 6, 24, 120, 32)
 )
