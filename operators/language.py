@@ -74,7 +74,7 @@ _WIDE = ("Han", "Kana", "Hangul", "Bopomofo", "Yi")
 _WEIGHT = 3  # letters of an alphabet that one wide sign says as much as
 # Probability that each classifier is held to leave to a language, and to one it does not know.
 _FLOORS = ((0.003, 0.02), (0.003, 0.003))
-_AT_ONCE = 256  # documents; what is found in them is in hand together
+_AT_ONCE = 64  # documents: few, so that what is found in them stays in the nearer caches
 _ALONE = 10  # how many times fewer letters do where the script decides alone
 _HAN, _KANA_SCRIPT, _BOPOMOFO = NUMBER["Han"], NUMBER["Kana"], NUMBER["Bopomofo"]
 _CHINESE, _JAPANESE = 1, 2  # numbers of languages
@@ -118,7 +118,8 @@ class LanguageId(Operator[Identifier]):
     its letters in the script that it is mostly written in (a Han sign counts as three letters)
     times the probability of the language within that script. A text is `und` with confidence 0
     when it has fewer than `min_chars` letters, or a tenth of that where the script alone decides,
-    and when its confidence stays below `min_score`. A document is judged by the sum of its nodes.
+    and when its confidence stays below `min_score`, or `short_score` where it has fewer than twice
+    `min_chars` letters. A document is judged by the sum of its nodes.
     """
 
     name = "language_id"
@@ -127,10 +128,21 @@ class LanguageId(Operator[Identifier]):
     writes = columns.schema("lang", "lang_score", "node_lang", "node_lang_score")
     stateful: ClassVar[bool] = True
 
-    min_chars: int = Field(20, ge=1, description="letters below which a document is 'und'")
-    node_min_chars: int = Field(20, ge=1, description="letters below which a node is 'und'")
+    min_chars: int = Field(10, ge=1, description="letters below which a document is 'und'")
+    node_min_chars: int = Field(10, ge=1, description="letters below which a node is 'und'")
     min_score: float = Field(0.3, ge=0, le=1, description="confidence below which all is 'und'")
-    max_chars: int = Field(300, ge=1, description="letters of each node that are looked at")
+    short_score: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="confidence below which texts of fewer than twice those letters are 'und'",
+    )
+    max_chars: int = Field(
+        600, ge=1, description="letters of a document that are looked at, spread over its nodes"
+    )
+    node_max_chars: int = Field(
+        100, ge=1, description="letters of a node that are looked at in a document of many nodes"
+    )
 
     def setup(self) -> Identifier:
         """The classifiers, which ship with omniloom; loops are compiled here."""
@@ -160,7 +172,9 @@ class LanguageId(Operator[Identifier]):
         texts = pc.struct_field(pc.list_flatten(nodes), "text")
         lengths = pc.fill_null(pc.list_value_length(nodes), 0).to_numpy(zero_copy_only=False)
         edges = np.concatenate([[0], np.cumsum(lengths)])
-        sums = sum_texts(*_bytes(texts), self.max_chars, state.alphabet, state.table, state.memo)
+        data, ends = texts_as_bytes(texts)
+        most = self._most(np.repeat(np.arange(len(nodes)), lengths), np.diff(ends) > 0)
+        sums = sum_texts(data, ends, most, state.alphabet, state.table, state.memo)
         parts = self._judge(sums, self.node_min_chars, state)
         whole = self._judge(Sums(*_document_sums(edges, *sums)), self.min_chars, state)
         languages = pa.array(state.pool.languages)
@@ -169,6 +183,18 @@ class LanguageId(Operator[Identifier]):
         offsets, missing = pa.array(edges, pa.int32()), nodes.is_null()
         nested = [pa.ListArray.from_arrays(offsets, column, mask=missing) for column in inner]
         return pa.RecordBatch.from_arrays([lang, score, *nested], schema=self.writes)
+
+    def _most(
+        self, documents: npt.NDArray[np.int64], filled: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.int64]:
+        """Letters to look at in each node, of which the document and whether it has text are given.
+
+        A document's letters are shared out evenly among its nodes with text.
+        """
+        counts = np.bincount(documents[filled], minlength=len(documents) and documents[-1] + 1)
+        shares = -(-self.max_chars // np.maximum(counts, 1))
+        most: npt.NDArray[np.int64] = np.maximum(shares, self.node_max_chars)[documents]
+        return most
 
     def _judge(self, sums: Sums, least: int, state: Identifier) -> tuple[Indices, Floats]:
         """Number of the language of each text, and the confidence; (N,) each."""
@@ -195,12 +221,15 @@ class LanguageId(Operator[Identifier]):
         languages, shares = _likeliest(pooled, slots, pool.written)
         found[asked] = languages
         scores[asked] *= shares
-        unsure = scores < self.min_score
+        needed = np.full(len(found), self.min_score)
+        short = sums.letters[asked, scripts[asked]] < 2 * least
+        needed[asked[short]] = max(self.min_score, self.short_score)
+        unsure = scores < needed
         found[unsure], scores[unsure] = 0, 0
         return found, scores
 
 
-def _bytes(texts: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def texts_as_bytes(texts: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The texts' UTF-8 one after the other, as it lies in memory, and where each starts and ends.
 
     A null is an empty text.
@@ -305,12 +334,19 @@ def _multiply(
 
     None is below its floor, which is also that of the languages that the classifier does not know.
     """
-    own = np.empty(pooled.shape[1], np.float32)
+    # One label of each language for all at once, then the others, which few languages have.
+    count = pooled.shape[1]
+    label_of, share_of = np.zeros(count, np.int32), np.zeros(count, np.float32)
+    label_of[languages], share_of[languages] = labels, shares
+    others = np.flatnonzero(label_of[languages] != labels)
+    own = np.empty(count, np.float32)
     for text in range(len(pooled)):
-        own[:] = floors
-        for part in range(len(labels)):
+        for language in range(count):
+            one = share_of[language] * probabilities[text, label_of[language]]
+            own[language] = floors[language] + one
+        for part in others:
             own[languages[part]] += shares[part] * probabilities[text, labels[part]]
-        for language in range(len(own)):
+        for language in range(count):
             pooled[text, language] *= own[language]
 
 

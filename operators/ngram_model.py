@@ -32,10 +32,18 @@ _CENTROIDS = 256
 # Hash of words: 64 bits, so that words need not be compared letter by letter.
 _WORD_BASIS, _WORD_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
-_EMPTY = np.uint64(0)
+_EMPTY, _ONE = np.uint64(0), np.uint64(1)
+# Masks that count the bits of a number: in pairs, fours and eights, and all eights together.
+_PAIRS, _FOURS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
+_EIGHTS, _BYTES = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
 _OPEN, _CLOSE = 60, 62  # < and > around each word
-_LONGEST_WORD = 100  # bytes
-_NEGLIGIBLE, _NEGLIGIBLE_LOGIT = np.float32(1e-3), np.float32(12)
+LONGEST_WORD = 100  # bytes
+_AT_ONCE = 64  # words
+_LANES = 16  # numbers
+_FAR = np.float32(14)
+_ONE_F, _HALF, _SIXTH, _TWENTY_FOURTH, _HUNDRED_TWENTIETH, _PART = (
+    np.float32(1 / n) for n in (1, 2, 6, 24, 120, 32)
+)
 _PLANES, _INHERITED = PLANES, NUMBER["Inherited"]
 
 
@@ -185,9 +193,10 @@ class Table(NamedTuple):
     for each of them 1 or 0: whether it has one. So a sum of vectors also counts them.
 
     Attributes:
-        vectors: the first is that of the end of a line; (V, W).
+        vectors: the first is that of the end of a line, those of n-grams stand by bucket; (V, W).
         words, word_vectors: an open hash table from a word's hash to its vector; (2**x,) each.
-        ngrams, ngram_vectors: the same from an n-gram's bucket, plus one; (2**y,) each.
+        ngrams: for each 64 buckets of n-grams, a bit for each that has a vector, and the vector
+            of the first; (buckets / 64, 2). It is small enough for the nearer caches.
         buckets, shortest, longest: how many n-grams are told apart, and their letters.
     """
 
@@ -195,7 +204,6 @@ class Table(NamedTuple):
     words: Keys
     word_vectors: Indices
     ngrams: Keys
-    ngram_vectors: Indices
     buckets: int
     shortest: int
     longest: int
@@ -208,13 +216,11 @@ def stack(classifiers: Sequence[Classifier]) -> Table:
         raise ValueError(f"classifiers that cut words differently cannot be stacked: {shapes}")
     dims = [classifier.vectors.shape[1] for classifier in classifiers]
     words = {b"</s>": 0}
-    ngrams: dict[int, int] = {}
     for classifier in classifiers:
         for word in classifier.words:
             words.setdefault(word, len(words))
-    for classifier in classifiers:
-        for bucket in classifier.ngrams:
-            ngrams.setdefault(bucket, len(words) + len(ngrams))
+    buckets = sorted(set().union(*(classifier.ngrams for classifier in classifiers)))
+    ngrams = {bucket: len(words) + place for place, bucket in enumerate(buckets)}
     vectors = np.zeros((len(words) + len(ngrams), sum(dims) + len(dims)), np.float32)
     at = 0
     for number, classifier in enumerate(classifiers):
@@ -226,13 +232,21 @@ def stack(classifiers: Sequence[Classifier]) -> Table:
         vectors[rows, sum(dims) + number] = 1
         at += dims[number]
     hashes = [_word_hash(np.frombuffer(word, np.uint8)) for word in words]
-    buckets = np.array(list(ngrams), np.uint64) + np.uint64(1)
+    shape = next(iter(shapes))
     return Table(
         vectors,
         *_hash_table(np.array(hashes, np.uint64), np.arange(len(words), dtype=np.int32)),
-        *_hash_table(buckets, np.arange(len(words), len(vectors), dtype=np.int32)),
-        *next(iter(shapes)),
+        _bits(np.array(buckets, np.int64), shape.buckets, len(words)),
+        *shape,
     )
+
+
+def _bits(buckets: npt.NDArray[np.int64], count: int, first: int) -> Keys:
+    """`Table.ngrams` for the given ones of `count` buckets, whose vectors start at `first`."""
+    table = np.zeros((count // 64 + 1, 2), np.uint64)
+    np.bitwise_or.at(table[:, 0], buckets // 64, np.uint64(1) << (buckets % 64).astype(np.uint64))
+    table[:, 1] = first + np.searchsorted(buckets, 64 * np.arange(len(table)))
+    return table
 
 
 def _hash_table(keys: Keys, values: Indices) -> tuple[Keys, Indices]:
@@ -307,12 +321,12 @@ def new_memo(table: Table, size: int = 1 << 15) -> Memo:
 def sum_texts(
     data: Bytes,
     edges: npt.NDArray[np.int64],
-    most: int,
+    most: npt.NDArray[np.int64],
     alphabet: Alphabet,
     table: Table,
     memo: Memo,
 ) -> Sums:
-    """Letters and vectors of the first `most` letters of each text.
+    """Letters and vectors of the first `most[i]` letters of each text i.
 
     Texts are UTF-8, text i from `edges[i]` to `edges[i + 1]`. Words are runs of letters in one
     script, in lower case, with their marks and apostrophes; web and mail addresses are none, nor
@@ -332,7 +346,7 @@ def sum_texts(
 def _sum_texts(
     data: Bytes,
     edges: npt.NDArray[np.int64],
-    most: int,
+    most: npt.NDArray[np.int64],
     alphabet: Alphabet,
     table: Table,
     memo: Memo,
@@ -341,20 +355,24 @@ def _sum_texts(
     vectors: Floats,
 ) -> None:
     script_of, lower, origin, slot_of, han = alphabet
-    table_vectors, words, word_vectors, ngrams, ngram_vectors, buckets, shortest, longest = table
+    table_vectors, words, word_vectors, ngrams, buckets, shortest, longest = table
     width = table_vectors.shape[1]
     memo_words, memo_sums = memo
-    word = np.empty(_LONGEST_WORD + 8, np.uint8)
+    latin = script_of[97]
+    word = np.empty(LONGEST_WORD + 8, np.uint8)
     word[0] = _OPEN
+    kept = np.empty((LONGEST_WORD + 8) * longest, np.int64)  # buckets of a word's n-grams
+    # Words whose sums are still to be added: many at once, since each comes from slow memory.
+    places, slots = np.empty(_AT_ONCE, np.int64), np.empty(_AT_ONCE, np.int64)
     for text in range(len(edges) - 1):
-        at, end = edges[text], edges[text + 1]
+        at, end, limit = edges[text], edges[text + 1], most[text]
         size, inside, own = 1, np.uint8(0), 0  # bytes of the word, its script, its letters
         hashed = _WORD_BASIS
-        seen = 0
+        seen, waiting = 0, 0
         while True:
             # The next character; 0, which ends a word, behind the last.
             code, after = np.int64(0), at + 1
-            if at < end and seen < most:
+            if at < end and seen < limit:
                 code = np.int64(data[at])
                 if code >= 0xF0:
                     code = (code & 7) << 18 | np.int64(data[at + 1] & 63) << 12
@@ -389,21 +407,27 @@ def _sum_texts(
                     size = 1
                     continue
                 letters[text, inside] += own
-                if size <= _LONGEST_WORD:
+                if size <= LONGEST_WORD:
                     # One of four places; any of them is overwritten when all are taken.
                     spread = hashed * _SPREAD
-                    place = np.int64((spread >> np.uint64(32)) % np.uint64(len(memo_words)))
-                    place = place & ~3
-                    free = place + np.int64(spread & np.uint64(3))
-                    for way in range(place + 3, place - 1, -1):
-                        if memo_words[way] == hashed:
-                            free = way  # type: ignore[assignment]
+                    first = np.int64((spread >> np.uint64(32)) % np.uint64(len(memo_words))) & ~3
+                    place = first + np.int64(spread & np.uint64(3))
+                    for way in range(4):
+                        if memo_words[first + way] in (hashed, _EMPTY):
+                            place = first + way
                             break
-                        if memo_words[way] == _EMPTY:
-                            free = way  # type: ignore[assignment]
-                    place = free
-                    found = memo_sums[place]
-                    if memo_words[place] != hashed:
+                    missing = memo_words[place] != hashed
+                    if missing or waiting == len(places):
+                        for number in range(waiting):
+                            into = vectors[text, slots[number]]
+                            row = memo_sums[places[number]]
+                            for column in range(width):
+                                into[column] += row[column]
+                        waiting = 0
+                    places[waiting], slots[waiting] = place, slot_of[inside]
+                    waiting += 1
+                    if missing:
+                        found = memo_sums[place]
                         memo_words[place] = hashed
                         found[:] = 0
                         word[size] = _CLOSE
@@ -417,7 +441,7 @@ def _sum_texts(
                                     found[column] += row[column]
                                 break
                             look = look + np.uint64(1) & mask
-                        mask = np.uint64(len(ngrams) - 1)
+                        grams = 0
                         for start in range(size + 1):
                             if word[start] & 0xC0 == 0x80:  # not the first byte of a letter
                                 continue
@@ -437,18 +461,22 @@ def _sum_texts(
                                     length == 1 and (start == 0 or stop > size)
                                 ):
                                     continue
-                                key = np.uint64(gram % np.uint32(buckets)) + np.uint64(1)
-                                look = key * _SPREAD >> np.uint64(32) & mask
-                                while ngrams[look] != _EMPTY:
-                                    if ngrams[look] == key:
-                                        row = table_vectors[ngram_vectors[look]]
-                                        for column in range(width):
-                                            found[column] += row[column]
-                                        break
-                                    look = look + np.uint64(1) & mask
-                    into = vectors[text, slot_of[inside]]
-                    for column in range(width):
-                        into[column] += found[column]
+                                bucket = np.int64(gram % np.uint32(buckets))
+                                kept[grams] = bucket
+                                bits = ngrams[bucket >> 6, 0] >> np.uint64(bucket & 63)
+                                grams += int(bits & _ONE)
+                        for gram_at in range(grams):
+                            bucket = kept[gram_at]
+                            # Its vector: counted are the bits below its own, side by side.
+                            ones = ngrams[bucket >> 6, 0]
+                            ones &= (_ONE << np.uint64(bucket & 63)) - _ONE
+                            ones -= ones >> _ONE & _PAIRS
+                            ones = (ones & _FOURS) + (ones >> np.uint64(2) & _FOURS)
+                            ones = (ones + (ones >> np.uint64(4))) & _EIGHTS
+                            ones = ones * _BYTES >> np.uint64(56)
+                            row = table_vectors[ngrams[bucket >> 6, 1] + ones]
+                            for column in range(width):
+                                found[column] += row[column]
                 size, own, hashed = 1, 0, _WORD_BASIS
 
             if at >= end:
@@ -472,7 +500,7 @@ def _sum_texts(
                 own += 1
                 inside = script
             # One more letter or mark of the word.
-            if size > _LONGEST_WORD:
+            if size > LONGEST_WORD:
                 continue
             code = np.int64(lower[code])
             before = size
@@ -494,8 +522,21 @@ def _sum_texts(
                 word[size + 2] = 0x80 | code >> 6 & 63
                 word[size + 3] = 0x80 | code & 63
                 size += 4
-            for place in range(before, size):  # type: ignore[assignment]
-                hashed = (hashed ^ np.uint64(word[place])) * _WORD_PRIME
+            for byte_at in range(before, size):
+                hashed = (hashed ^ np.uint64(word[byte_at])) * _WORD_PRIME
+            # Most letters are followed by one of a to z in their word: the short way for these.
+            while inside == latin and at < end and seen < limit and size <= LONGEST_WORD:
+                small = data[at] | 32
+                if small < 97 or small > 122:
+                    break
+                word[size] = small
+                hashed = (hashed ^ np.uint64(small)) * _WORD_PRIME
+                at, size, seen, own = at + 1, size + 1, seen + 1, own + 1
+        for number in range(waiting):
+            into = vectors[text, slots[number]]
+            row = memo_sums[places[number]]
+            for column in range(width):
+                into[column] += row[column]
 
 
 @compiled
@@ -505,45 +546,61 @@ def average_probabilities(
     """The probability of each label of a stacked classifier, for sums over texts; (N, L).
 
     The classifier's vectors start at column `first`; it is the one with that `number`, which tells
-    the column of its count. Labels and branches of a tree with less than a thousandth are 0.
+    the column of its count. A logit beyond 14, or so far below the highest, counts as 14.
     """
     dim = output.shape[1]
     leaves = len(tree) + 1 if len(tree) else len(output)
     found = np.zeros((len(sums), leaves), np.float32)
     hidden = np.empty(dim, np.float32)
-    logits = np.empty(len(output), np.float32)
-    columns = output.T.copy()  # the inner loop runs over labels, side by side
-    nodes = np.empty(leaves, np.int32)
-    shares = np.empty(leaves, np.float32)
+    count = len(output)
+    # The inner loops run over labels, of which many are taken at once: those that only fill up the
+    # last lot come out with a negligible share.
+    padded = -(-count // _LANES) * _LANES
+    logits, lanes = np.empty(padded, np.float32), np.empty(_LANES, np.float32)
+    columns = np.zeros((dim, padded), np.float32)
+    columns[:, :count] = output.T
+    shares = np.empty(2 * leaves - 1, np.float32)  # of the leaves, then of the inner nodes
     for text in range(len(sums)):
         into = found[text]
-        count = sums[text, number] + end_of_line[number]
+        vectors = sums[text, number] + end_of_line[number]
         for column in range(dim):
-            hidden[column] = (sums[text, first + column] + end_of_line[first + column]) / count
-        logits[:] = 0
+            hidden[column] = (sums[text, first + column] + end_of_line[first + column]) / vectors
+        logits[:count] = 0
+        logits[count:] = -np.inf
         for column in range(dim):
             for label in range(len(logits)):
                 logits[label] += columns[column, label] * hidden[column]
+        top = np.float32(0)
         if len(tree) == 0:
-            top, total = logits.max(), np.float32(0)
+            lanes[:] = logits[:_LANES]
+            for start in range(_LANES, padded, _LANES):
+                for lane in range(_LANES):
+                    lanes[lane] = max(lanes[lane], logits[start + lane])
+            top = lanes.max()
+        # e**x as the 32nd power of the series for x / 32, which takes many numbers at once.
+        for label in range(len(logits)):
+            part = min(max(logits[label] - top, -_FAR), _FAR) * _PART
+            power = _SIXTH + part * (_TWENTY_FOURTH + part * _HUNDRED_TWENTIETH)
+            power = _ONE_F + part * (_ONE_F + part * (_HALF + part * power))
+            power *= power
+            power *= power
+            power *= power
+            power *= power
+            logits[label] = power * power
+        if len(tree):
+            shares[-1] = 1
+            for node in range(len(tree) - 1, -1, -1):
+                share = shares[leaves + node]
+                left = share / (_ONE_F + logits[node])
+                shares[tree[node, 0]] = left
+                shares[tree[node, 1]] = share - left
+            into[:] = shares[:leaves]
+        else:
+            lanes[:] = 0
+            for start in range(0, padded, _LANES):
+                for lane in range(_LANES):
+                    lanes[lane] += logits[start + lane]
+            total = lanes.sum()
             for label in range(leaves):
-                if logits[label] > top - _NEGLIGIBLE_LOGIT:
-                    into[label] = np.exp(logits[label] - top)
-                    total += into[label]
-            for label in range(leaves):
-                into[label] /= total
-            continue
-        nodes[0], shares[0], waiting = len(tree) - 1, 1, 1
-        while waiting:
-            waiting -= 1
-            node, share = nodes[waiting], shares[waiting]
-            right = np.float32(1) / (np.float32(1) + np.exp(-logits[node]))
-            for side in range(2):
-                part = share * (right if side else np.float32(1) - right)
-                child = tree[node, side]
-                if child < leaves:
-                    into[child] = part
-                elif part > _NEGLIGIBLE:
-                    nodes[waiting], shares[waiting] = child - leaves, part
-                    waiting += 1
+                into[label] = logits[label] / total
     return found

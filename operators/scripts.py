@@ -146,6 +146,17 @@ def script_table() -> npt.NDArray[np.uint8]:
 
 
 @cache
+def _only_letters() -> str:
+    """Each character below `PLANES`, a space in place of what is no letter or mark."""
+    return "".join(chr(code) if script else " " for code, script in enumerate(script_table()))
+
+
+def letters_only(text: str) -> str:
+    """The text's letters, marks and apostrophes in lower case, single spaces between words."""
+    return " ".join(text.lower().translate(_only_letters()).split())
+
+
+@cache
 def lower_table() -> npt.NDArray[np.int32]:
     """The lower case of each character below `PLANES`; (PLANES,).
 
