@@ -132,16 +132,18 @@ class CorpusOperator(Operator[None]):
         """The columns of `writes`, taking the batch for the whole corpus."""
         known = self.members(batch)
 
-        def members(addresses: pa.Array) -> pa.Table:
+        def members(addresses: pa.Array, names: Sequence[str]) -> pa.Table:
             assert known is not None  # who resolves says what it must know
-            return known.rename_columns(["address", *known.column_names[1:]]).take(addresses)
+            rows = addressed(known.select(["row", *names]), 0)
+            return rows.take(pc.index_in(addresses, rows["address"].combine_chunks()))
 
         found = self.gather(addressed(self.scatter(batch), 0))
         found = self.resolve(found, members, 0)
         return self.assign(placed(found, 0, batch.num_rows), batch)
 
 
-Members = Callable[[pa.Array], pa.Table]
+Members = Callable[[pa.Array, Sequence[str]], pa.Table]
+"""The named columns of `members` for rows at sorted addresses, and their `address`."""
 
 
 def addressed(records: pa.Table, base: int) -> pa.Table:

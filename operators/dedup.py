@@ -23,20 +23,26 @@ from operators.bands import (
     Bands,
     band_keys,
     bands_for,
-    bucket_pairs,
     least_agreement,
     signature_matrix,
+    verified_pairs,
 )
 from operators.base import CorpusOperator, Members
 from operators.clusters import connected_components
+from operators.compiled import compiled
 from operators.text import node_texts
 from schemas import columns
 from schemas.errors import InputError
 
 Integers = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
+Bytes = npt.NDArray[np.uint8]
 
-_PAIRS_AT_ONCE = 1 << 18
+_PAIRS_AT_ONCE = 500_000
+_CROWD = 64  # documents of one key that each is compared with
+_SURE = 0.9  # similarity from which a link by sketches alone is beyond doubt
+_BITS = np.array([byte.bit_count() for byte in range(256)])
+_NO_IDS = np.zeros(0, np.int64)
 _RANKS = {"newest": "capture_date", "oldest": "capture_date", "longest": "char_count"}
 
 
@@ -101,21 +107,18 @@ class Duplicates(CorpusOperator):
         )
 
     def gather(self, records: pa.Table) -> pa.Table:
-        """Links between documents: `address`, and `other`, the first document that it goes with."""
-        ids, roots = connected_components(*self.linked(records))
-        apart = ids != roots
-        return pa.table({"address": ids[apart], "other": roots[apart]})
-
-    def linked(self, records: pa.Table) -> tuple[Integers, Integers]:
-        """Addresses of documents that are duplicates of each other, as two columns of pairs."""
+        """Links between documents: `address` and `other`, those of documents with the same key."""
         order, same = _runs(records["key"], records["check"])
         address = records["address"].to_numpy()[order]
-        return address[:-1][same], address[1:][same]
+        return pa.table({"address": address[:-1][same], "other": address[1:][same]})
 
     def resolve(self, found: pa.Table, members: Members, first: int) -> pa.Table:
         """Cluster, winner and size of the cluster for each linked document."""
         ids, roots = connected_components(found["address"].to_numpy(), found["other"].to_numpy())
-        known = members(pa.array(ids)).append_column("root", pa.array(roots))
+        known = members(pa.array(ids), ["doc_id", "rank"]).append_column("root", pa.array(roots))
+        # Offsets of plain strings end at 2 GB, which is 67 million identities.
+        place = known.column_names.index("doc_id")
+        known = known.set_column(place, "doc_id", known["doc_id"].cast(pa.large_string()))
         known = known.append_column("earlier", pc.less(known["address"], first))
         order = [("root", "ascending"), ("earlier", "descending"), ("rank", "descending")]
         order += [("doc_id", "ascending"), ("address", "ascending")]
@@ -144,9 +147,9 @@ class Duplicates(CorpusOperator):
             pa.array(np.arange(batch.num_rows), pa.int32()), found["row"].combine_chunks()
         )
         names = ("cluster", "duplicate_of", "cluster_size")
-        return pa.Table.from_arrays(
-            [found[name].combine_chunks().take(place) for name in names], schema=self.writes
-        )
+        values = (found[name].combine_chunks().take(place) for name in names)
+        arrays = [value.cast(f.type) for value, f in zip(values, self.writes, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=self.writes)
 
 
 class UrlDuplicates(Duplicates):
@@ -182,10 +185,10 @@ class NearDuplicates(Duplicates):
     """Documents whose sets of word shingles have a Jaccard similarity of `threshold` or more.
 
     MinHash with locality-sensitive hashing (Broder 1997; Leskovec, Rajaraman and Ullman 2014, ch.
-    3): documents that agree in all rows of a band are candidates, and a candidate pair is linked
-    when the similarity that its sketches show is not clearly below the threshold. A sketch is one
-    bit of each value of the signature (b-bit minwise hashing, Li and König 2010, with b = 1), so
-    that it can travel with every band's key.
+    3): documents that agree in all rows of a band are candidates. A sketch travels with every
+    band's key, one bit of each value of the signature (b-bit minwise hashing, Li and König 2010,
+    with b = 1): pairs whose sketches are clearly too different are left out at once, and the rest
+    are linked when their whole signatures agree.
     """
 
     name = "near_duplicates"
@@ -230,29 +233,91 @@ class NearDuplicates(Duplicates):
             )
         return Bands(self.bands, self.rows)
 
-    def linked(self, records: pa.Table) -> tuple[Integers, Integers]:
+    def members(self, batch: pa.Table) -> pa.Table:
+        """Each row's `doc_id` and `rank`, and its signature, by which links are verified."""
+        return super().members(batch).append_column("minhash", batch["minhash"])
+
+    def gather(self, records: pa.Table) -> pa.Table:
         """Pairs that share a band and whose sketches agree."""
-        addresses = records["address"].to_numpy()
-        pairs = bucket_pairs(records["key"].to_numpy(), addresses)
-        known, where = np.unique(addresses, return_index=True)
-        sketches = _bytes(records["sketch"].take(pa.array(where)))
-        left, right = (np.searchsorted(known, pairs[:, side]) for side in (0, 1))
+        sketches = _bytes(records["sketch"])
+        if not len(sketches):
+            return pa.table({"address": _NO_IDS, "other": _NO_IDS})
+        addresses, keys = records["address"].to_numpy(), records["key"].to_numpy()
+        order = np.lexsort((addresses, keys))
         bits = 8 * sketches.shape[1]
-        linked = np.zeros(len(pairs), bool)
-        for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-            part = slice(start, start + _PAIRS_AT_ONCE)
-            differing = np.bitwise_count(sketches[left[part]] ^ sketches[right[part]])
-            linked[part] = bits - differing.sum(axis=1, dtype=np.int64) >= self._agreement(bits)
-        return pairs[linked, 0], pairs[linked, 1]
+        similar = (self.threshold, max(self.threshold, _SURE))
+        least, sure = (self._agreement(bits, (1 + share) / 2) for share in similar)
+        ids, numbers = np.unique(addresses[order], return_inverse=True)
+        pairs = _alike(keys[order], numbers, sketches[order], least, sure, _CROWD)
+        pairs = np.unique(pairs, axis=0)
+        return pa.table({"address": ids[pairs[:, 0]], "other": ids[pairs[:, 1]]})
 
-    def _agreement(self, bits: int) -> int:
-        """How many bits of the sketches of duplicates agree at least.
+    def resolve(self, found: pa.Table, members: Members, first: int) -> pa.Table:
+        """Clusters of the pairs whose whole signatures agree.
 
-        Two sets of similarity J agree in a bit with probability (1 + J) / 2.
+        Sketches let some looser pairs through, and where thousands of documents share a template a
+        few such links would join them all.
         """
-        if self.threshold == 1:
-            return bits
-        return least_agreement((1 + self.threshold) / 2, bits)
+        parts = [
+            self._verified(found.slice(start, _PAIRS_AT_ONCE), members)
+            for start in range(0, found.num_rows, _PAIRS_AT_ONCE)
+        ]
+        links = pa.concat_tables([found.slice(0, 0), *parts])
+        return super().resolve(links, members, first)
+
+    def _verified(self, found: pa.Table, members: Members) -> pa.Table:
+        ends = np.stack([found["address"].to_numpy(), found["other"].to_numpy()], axis=1)
+        ids, numbers = np.unique(ends, return_inverse=True)
+        _, signatures = signature_matrix(members(pa.array(ids), ["minhash"])["minhash"])
+        least = self._agreement(signatures.shape[1], self.threshold)
+        agree = verified_pairs(signatures, numbers.reshape(ends.shape), least)
+        return found.filter(pa.array(agree))
+
+    def _agreement(self, values: int, share: float) -> int:
+        """How many of so many values agree at least, if each does with probability `share`."""
+        return values if share == 1 else least_agreement(share, values)
+
+
+@compiled
+def _alike(
+    keys: Keys, numbers: Integers, sketches: Bytes, least: int, sure: int, crowd: int
+) -> Integers:
+    """Pairs of `numbers` that share a key and agree in `least` bits or more; (P, 2).
+
+    Keys are sorted, and each is compared with the next `crowd` of its equals, but not with those
+    that pairs agreeing in `sure` bits have joined it to already: a crowd of copies costs one
+    comparison each.
+    """
+    parents = np.arange(numbers.max() + 1)
+    pairs = np.empty((1024, 2), np.int64)
+    found = 0
+    for one in range(len(keys)):
+        for other in range(one + 1, min(one + 1 + crowd, len(keys))):
+            if keys[other] != keys[one]:
+                break
+            left, right = numbers[one], numbers[other]
+            while parents[left] != left:
+                parents[left] = parents[parents[left]]
+                left = parents[left]
+            while parents[right] != right:
+                parents[right] = parents[parents[right]]
+                right = parents[right]
+            if left == right:
+                continue
+            same = 8 * sketches.shape[1]
+            for place in range(sketches.shape[1]):
+                same -= _BITS[sketches[one, place] ^ sketches[other, place]]
+            if same < least:
+                continue
+            if same >= sure:
+                parents[max(left, right)] = min(left, right)
+            if found == len(pairs):
+                grown = np.empty((2 * found, 2), np.int64)
+                grown[:found] = pairs
+                pairs = grown
+            pairs[found, 0], pairs[found, 1] = numbers[one], numbers[other]
+            found += 1
+    return pairs[:found]
 
 
 class ImageSetDuplicates(Duplicates):
@@ -378,21 +443,24 @@ def canonical_url(url: str) -> str:
 def _binary(values: npt.NDArray[np.uint8]) -> pa.Array:
     """The rows of a matrix of bytes as binary values."""
     count, width = values.shape
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * width, pa.int32())
+    offsets = pa.array(np.arange(count + 1) * width, pa.int64())
     data = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(pa.binary(), count, [None, offsets.buffers()[1], data])
+    return pa.Array.from_buffers(pa.large_binary(), count, [None, offsets.buffers()[1], data])
 
 
-def _bytes(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+def _bytes(column: pa.ChunkedArray) -> Bytes:
     """Binary values of one length as the rows of a matrix."""
-    data = b"".join(column.to_pylist())
-    return np.frombuffer(data, np.uint8).reshape(len(column), -1) if data else _NO_BYTES
+    values = column.combine_chunks()
+    if not len(values):
+        return np.zeros((0, 0), np.uint8)
+    offsets = np.frombuffer(values.buffers()[1], np.int64)[values.offset :][: len(values) + 1]
+    data = np.frombuffer(values.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    return data.reshape(len(values), -1)
 
 
 _NO_BANDS = pa.schema(
-    [("row", pa.int32()), ("key", pa.uint64()), ("sketch", pa.binary())]
+    [("row", pa.int32()), ("key", pa.uint64()), ("sketch", pa.large_binary())]
 ).empty_table()
-_NO_BYTES = np.zeros((0, 0), np.uint8)
 
 
 def _is_number(kind: pa.DataType) -> bool:

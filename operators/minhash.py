@@ -63,7 +63,9 @@ class MinHash(Operator[None]):
     reads = columns.schema("nodes")
     writes = columns.schema("minhash")
 
-    permutations: int = Field(256, ge=16, le=1024, description="values of a signature")
+    permutations: int = Field(
+        256, ge=16, le=1024, multiple_of=8, description="values of a signature"
+    )
     shingle: int = Field(5, ge=1, le=100, description="words of a shingle")
     seed: int = Field(1, ge=0, le=2**32 - 1, description="chooses the permutations")
     normalise: bool = Field(True, description="compare without case, punctuation and symbols")

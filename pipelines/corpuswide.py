@@ -7,8 +7,8 @@
     groups/<stage>-<fingerprint>/<living>/done.json             each unit's file among the stage's
 
 A unit's records depend on its living rows alone (`digest`), so that they stay when others come or
-go; what is found depends on all of them (`living`). Every task writes one file of a name known
-before, last, and is left out when the file is there.
+go; what is found depends on all of them (`living`). Every task writes one file, last. Those of the
+first three phases have names known before and are left out when the file is there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from operators.base import CorpusOperator, addressed
 from pipelines.measure import BATCH_ROWS, stored_schema
-from pipelines.plan import Plan, Stage, fingerprint
+from pipelines.plan import Plan, Stage, fingerprint, normal_place
 from pipelines.store import DONE, PENDING, StageRecord, Store, UnitRecord, UnitRef
 from pipelines.work import PlainTask, Worker, failed_stage
 from schemas.errors import InputError
@@ -107,7 +107,7 @@ class _WholeTask(PlainTask):
 
     @property
     def weight(self) -> int:
-        return 1
+        return sum(part.size for part in self.parts) // 1000
 
 
 @dataclass(frozen=True)
@@ -255,23 +255,23 @@ class ResolveTask(_WholeTask):
         _write_found(worker.store, f"{folder}/{_RESOLVED}.parquet", resolved)
         return time.process_time() - started
 
-    def _members(self, addresses: pa.Array) -> pa.Table:
-        """What is to be known of the rows at `addresses`, which are sorted."""
+    def _members(self, addresses: pa.Array, names: Sequence[str]) -> pa.Table:
+        """The named columns of what is known of the rows at `addresses`, which are sorted."""
         wanted = addresses.to_numpy()
         tables = []
         for number, part in enumerate(self.parts):
             low, high = np.searchsorted(wanted, [number * _UNIT_ROWS, (number + 1) * _UNIT_ROWS])
             if low < high:
-                rows = Store(part.root).read(f"{part.folder}/{part.name}.rows.parquet")
+                rows = self._rows(part, names)
                 mine = pa.array(wanted[low:high] - number * _UNIT_ROWS, pa.int32())
                 chosen = rows.take(pc.index_in(mine, rows["row"].combine_chunks()))
                 tables.append(addressed(chosen, number * _UNIT_ROWS))
         if tables:
             return pa.concat_tables(tables)
-        schema = Store(self.parts[0].root).read(
-            f"{self.parts[0].folder}/{self.parts[0].name}.rows.parquet"
-        )
-        return addressed(schema.slice(0, 0), 0)
+        return addressed(self._rows(self.parts[0], names).slice(0, 0), 0)
+
+    def _rows(self, part: Part, names: Sequence[str]) -> pa.Table:
+        return Store(part.root).read(f"{part.folder}/{part.name}.rows.parquet", ["row", *names])
 
 
 @dataclass(frozen=True)
@@ -347,25 +347,33 @@ class CorpusStage:
 
         `records` are the verdicts of the units before this stage.
         """
-        digests = [(record.unit, record.kept_digest) for record in records]
-        living = fingerprint(digests, [corpus.digest for corpus in self.earlier])
+        if not refs:
+            return "", {}
+        names = [self._records_of(record) for record in records]
+        living = fingerprint(names, [corpus.digest for corpus in self.earlier])
         done = self._done(living)
         if done is not None:
-            made = {ref.unit: StageRecord(done[ref.unit]) for ref in refs}
-            return living, made
+            return living, {ref.unit: StageRecord(done[ref.unit]) for ref in refs}
         files = {r.unit: {name: s.file for name, s in r.stages.items()} for r in records}
-        own = self._scatter(refs, records, files, run_tasks)
+        own = self._scatter(refs, names, files, run_tasks)
         parts = tuple(part for corpus in self.earlier for part in corpus.parts) + tuple(own)
         found = self._gather(living, parts, len(parts) - len(own), run_tasks)
-        names = self._assign(living, refs, files, len(parts) - len(own), found, run_tasks)
-        state = {"units": names, "parts": [asdict(part) | {"root": ""} for part in own]}
+        made = self._assign(living, refs, files, len(parts) - len(own), found, run_tasks)
+        state = {"units": made, "parts": [asdict(part) | {"root": ""} for part in own]}
         self.store.write_json(f"{self.folder}/{living}/done.json", state)
         share = self.cpu_seconds / max(len(refs), 1)
         kept = {record.unit: record.kept for record in records}
         return living, {
             unit: StageRecord(file, computed=kept[unit], cpu_seconds=share)
-            for unit, file in names.items()
+            for unit, file in made.items()
         }
+
+    def _records_of(self, record: UnitRecord) -> str:
+        """Name of a unit's records: which rows are alive, and what is read of them."""
+        read = {name: record.stages[name].file for name in sorted(record.stages)}
+        origins = set(self.stage.origins.values())
+        files = [file for name, file in read.items() if name in origins]
+        return f"{record.unit}-{fingerprint(record.alive_digest, files)}"
 
     def _done(self, living: str) -> dict[str, str] | None:
         """The units' files, if this very corpus went through the stage and they are all there."""
@@ -380,15 +388,14 @@ class CorpusStage:
     def _scatter(
         self,
         refs: list[UnitRef],
-        records: list[UnitRecord],
+        names: list[str],
         files: dict[str, dict[str, str]],
         run_tasks: RunTasks,
     ) -> list[Part]:
         listed = {info.path: info.size for info in self.store.files.list(self.folder)}
         parts: dict[str, Part] = {}
         tasks = []
-        for ref, record in zip(refs, records, strict=True):
-            name = f"{ref.unit}-{record.kept_digest}"
+        for ref, name in zip(refs, names, strict=True):
             size = listed.get(f"{self.folder}/{name}.keys.arrow")
             if size is not None:
                 parts[ref.unit] = Part(self.store.files.root, self.folder, name, size)
@@ -460,7 +467,8 @@ def earlier_corpora(plan: Plan, stage: Stage) -> list[EarlierCorpus]:
         InputError: a store has no such job, or it did not go through such a stage.
     """
     asked: tuple[str, ...] = getattr(stage.operator, "against", ())
-    return [_earlier_corpus(plan, stage, index, place) for index, place in enumerate(asked)]
+    found = [_earlier_corpus(plan, stage, index, place) for index, place in enumerate(asked)]
+    return list({corpus.digest: corpus for corpus in found}.values())
 
 
 def _earlier_corpus(plan: Plan, stage: Stage, index: int, place: str) -> EarlierCorpus:
@@ -475,7 +483,11 @@ def _earlier_corpus(plan: Plan, stage: Stage, index: int, place: str) -> Earlier
     if not job and len(jobs) > 1:
         fix = f"say which: {root}#{jobs[0]}"
         raise InputError(f"{field} holds several jobs: {', '.join(jobs)}\n    fix: {fix}")
-    reference = store.read_json(f"jobs/{job or jobs[0]}.json")
+    job = job or jobs[0]
+    if (normal_place(root), job) == (normal_place(plan.jobfile.job.store), plan.jobfile.name):
+        fix = "inputs that are added to a job need no 'against'"
+        raise InputError(f"{field} is this job itself\n    fix: {fix}")
+    reference = store.read_json(f"jobs/{job}.json")
     group = reference.get("done", {}).get("groups", {}).get(stage.name)
     state = group and store.read_json(f"{group['folder']}/{group['living']}/done.json")
     if not state:
@@ -485,4 +497,7 @@ def _earlier_corpus(plan: Plan, stage: Stage, index: int, place: str) -> Earlier
         fix = "give both jobs the same parameters of this stage and of those that it reads"
         raise InputError(f"{field} was made with other parameters\n    fix: {fix}")
     parts = [Part(**(part | {"root": root})) for part in state["parts"]]
+    there = {info.path for info in store.files.list(group["folder"])}
+    if not {f"{part.folder}/{part.name}.keys.arrow" for part in parts} <= there:
+        raise InputError(f"{field} has lost records of this stage\n    fix: run that job again")
     return EarlierCorpus(fingerprint(group), parts)

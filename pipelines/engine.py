@@ -114,7 +114,7 @@ class _Run:
         """Everything: inputs, units, verdicts, exports."""
         keys = input_keys(self.plan)
         refers = self._reference(keys)
-        finished = self._finished(refers)
+        finished = self._finished(refers, self.store.read_json(self._reference_path))
         if finished is not None:
             self._tolerate(finished.failed, finished.documents, [])
             inputs = self._known_inputs(keys)
@@ -134,7 +134,9 @@ class _Run:
     def only(self) -> RunResult:
         """Compute one stage, and what it reads where that is missing."""
         keys = input_keys(self.plan)
-        with self._running(self._reference(keys)):
+        refers = self._reference(keys)
+        before = self.store.read_json(self._reference_path)
+        with self._running(refers):
             inputs = self.index(keys)
             refs = unit_refs(inputs)
             plan = self.plan.upto(self.plan.stage_index(self.options.only or "") + 1)
@@ -142,6 +144,8 @@ class _Run:
             records: dict[str, UnitRecord] = {}
             tasks = self._unit_tasks(refs, self._stored(plan), self._groups(plan), made, last=False)
             self._advance(tasks, records, sum(ref.rows for ref in refs))
+        if self._finished(refers, before) is not None:
+            self.store.write_json(self._reference_path, before)
         return self._result(Summary.of(inputs, records.values()), {})
 
     def _result(
@@ -161,11 +165,11 @@ class _Run:
     def _reference_path(self) -> str:
         return f"jobs/{self.plan.jobfile.name}.json"
 
-    def _finished(self, refers: dict[str, Any]) -> Summary | None:
+    def _finished(self, refers: dict[str, Any], stored: dict[str, Any] | None) -> Summary | None:
         """The last run's summary, if it was the same and the store still holds its verdicts."""
         if self.options.restart_from or self.options.retry_errors:
             return None
-        stored = self.store.read_json(self._reference_path) or {}
+        stored = dict(stored or {})
         done = stored.pop("done", None)
         if not done or stored != json.loads(json.dumps(refers)):
             return None

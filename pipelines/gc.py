@@ -96,6 +96,8 @@ def _referred(store: Store, reference: dict[str, Any]) -> set[str]:
             wanted.add(f"images/{record.stem}.parquet")
     wanted |= _over_corpus(store, reference)
     units = [ref.unit for ref in unit_refs(inputs)]
+    for folder in reference.get("before", ()):
+        wanted |= {f"{folder}/{unit}.parquet" for unit in units}
     wanted |= {f"units/{unit}.parquet" for unit in units}
     done = set(store.names(reference["verdicts"]))
     for unit in read_records(store, reference["verdicts"], [u for u in units if u in done]):
@@ -112,13 +114,11 @@ def _referred(store: Store, reference: dict[str, Any]) -> set[str]:
 
 
 def _over_corpus(store: Store, reference: dict[str, Any]) -> set[str]:
-    """What the job's stages over the whole corpus keep: records, results, and what was alive.
+    """What the job's stages over the whole corpus keep: their records and results.
 
     Findings on the way to a result go once there is one.
     """
     wanted: set[str] = set()
-    for folder in reference["before"]:
-        wanted |= {info.path for info in store.files.list(folder)}
     done = reference.get("done", {}).get("groups", {})
     for stage in reference["stages"]:
         folder = stage["folder"].replace("stages/", "groups/", 1)

@@ -172,7 +172,7 @@ def compile_plan(jobfile: JobFile) -> Plan:
     return plan
 
 
-def _normal(target: str) -> str:
+def normal_place(target: str) -> str:
     """A folder's address in one spelling."""
     if is_remote(target):
         return target.rstrip("/")
@@ -247,7 +247,7 @@ class _Planner:
             self.add((*path, kind), str(error), fix, source.path)
 
     def _exports(self) -> None:
-        store = _normal(self.job.store)
+        store = normal_place(self.job.store)
         taken = {f"{store}/{folder}/": "the store's own files" for folder in STORE_FOLDERS}
         self._store(store)
         for index, export in enumerate(self.job.export):
@@ -255,7 +255,7 @@ class _Planner:
             if export.format not in FORMATS:
                 fix = did_you_mean(export.format, FORMATS)
                 self.add((*path, "format"), "no such format", fix, export.format)
-            target = _normal(export.to) + "/"
+            target = normal_place(export.to) + "/"
             clash = next((p for p in taken if p.startswith(target) or target.startswith(p)), None)
             if clash or target == f"{store}/":
                 message = f"overlaps with {taken.get(clash or '', 'the store itself')}"

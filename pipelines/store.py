@@ -94,6 +94,9 @@ class UnitRecord:
     kept: int = 0
     kept_bytes: int = 0
     kept_digest: str = ""
+    """Of what an export holds of the unit: kept rows and nodes, and all columns' files."""
+    alive_digest: str = ""
+    """Of which rows were kept."""
     stages: dict[str, StageRecord] = field(default_factory=dict)
     rules: dict[str, RuleRecord] = field(default_factory=dict)
 

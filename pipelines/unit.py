@@ -313,6 +313,7 @@ class _Chain:
         if self.nodes_kept is not None:
             marks.append(columns["nodes_kept"].to_pylist())
         files = [stage.file for stage in self.record.stages.values()]
+        self.record.alive_digest = fingerprint(marks[0])
         self.record.kept_digest = fingerprint(marks, files)
         self.record.kept_bytes = pc.sum(sizes.filter(self.alive)).as_py() or 0
         folder = self.worker.plan.upto(self.task.groups[0]).folder

@@ -172,6 +172,21 @@ def test_a_new_input_makes_records_of_its_own_units_only(tmp_path: Path) -> None
     assert records.items() <= now.items()
 
 
+def test_a_grown_cluster_leaves_the_records_of_old_units_as_they_are(tmp_path: Path) -> None:
+    copies = [{"url": f"http://a.example/{n}", "html": page(essay(n % 3))} for n in range(6)]
+    fields: dict[str, Any] = {"rules": {}, "stages": {"same_text": {}, "near_text": {}}}
+    first = write_pages(tmp_path / "a.jsonl", copies)
+    run(dedup_job(tmp_path, [first], **fields))
+    groups = tmp_path / "store" / "groups"
+    before = {p.name for p in groups.rglob("*.keys.arrow")}
+    again = write_pages(tmp_path / "b.jsonl", [copies[0] | {"url": "http://b.example/"}])
+    run(dedup_job(tmp_path, [first, again], **fields))
+    found = open_corpus(str(tmp_path / "store")).documents("text_cluster_size")
+    assert found["text_cluster_size"].to_list() == [3, 2, 2, 3, 2, 2, 3]
+    new = {p.name for p in groups.rglob("*.keys.arrow")} - before
+    assert len(new) == 2, "one unit's for each of the two stages"
+
+
 def test_a_moved_threshold_finds_clusters_anew_without_reading_pages(
     corpus: Path, tmp_path: Path
 ) -> None:
@@ -207,6 +222,29 @@ def test_only_and_from_name_a_stage_over_the_corpus(corpus: Path, tmp_path: Path
     result = run(fresh, only="near_text")
     assert "paragraphs" not in result.work.stages
     assert result.work.stages["near_text"].computed == 14
+
+
+def test_only_leaves_a_finished_job_finished(corpus: Path, tmp_path: Path) -> None:
+    job = copied(corpus, tmp_path)
+    run(job)
+    run(job, only="near_text")
+    assert not run(job).changed
+
+
+def test_a_corpus_without_documents(tmp_path: Path) -> None:
+    empty = write_pages(tmp_path / "a.jsonl", [{"url": "", "html": "nothing"}])
+    result = run(dedup_job(tmp_path, [empty]))
+    assert (result.summary.documents, result.summary.kept) == (0, 0)
+
+
+def test_gc_removes_what_was_alive_of_a_removed_input(corpus: Path, tmp_path: Path) -> None:
+    job = copied(corpus, tmp_path)
+    run(job)
+    run(dedup_job(job.parent, inputs_of(job.parent)[:1]))
+    collect(str(job.parent / "store"))
+    units = {path.stem for path in (job.parent / "store" / "units").glob("*.parquet")}
+    judged = {path.stem for path in (job.parent / "store" / "verdicts").rglob("*.parquet")}
+    assert judged == units
 
 
 def test_gc_keeps_what_another_run_needs(corpus: Path, tmp_path: Path) -> None:
@@ -349,6 +387,22 @@ def test_an_earlier_corpus_that_cannot_be_compared_with(
         run(job)
     assert message.format(root=tmp_path) in str(raised.value)
     assert "fix: " in str(raised.value)
+
+
+def test_a_job_is_not_compared_with_itself(corpus: Path, tmp_path: Path) -> None:
+    job = copied(corpus, tmp_path)
+    run(job)
+    stages = STAGES | {"near_text": {"against": [str(job.parent / "store")]}}
+    dedup_job(job.parent, inputs_of(job.parent), stages=stages)
+    with pytest.raises(InputError, match="is this job itself"):
+        run(job)
+
+
+def test_lost_records_of_an_earlier_corpus_are_told(earlier: Path, tmp_path: Path) -> None:
+    for path in (earlier / "store" / "groups").glob("near_text-*/*.keys.arrow"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"has lost records of this stage\n    fix: run that job"):
+        run(november(tmp_path, pages(2), str(earlier / "store")))
 
 
 def test_several_jobs_in_the_earlier_store(earlier: Path, tmp_path: Path) -> None:

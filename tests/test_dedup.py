@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from operators.base import addressed
 from operators.dedup import (
     ImageSetDuplicates,
     NearDuplicates,
@@ -305,6 +306,30 @@ def test_paragraph_counts_are_those_of_counting_by_hand(
             assert counted == (len(near_by), sum(i < number for i in near_by), len(holders))
 
 
+def known(operator: Any, rows: pa.Table) -> Any:
+    """What `resolve` asks for, from rows whose addresses are their places."""
+    members = addressed(operator.members(rows), 0)
+    return lambda addresses, names: members.select(["address", *names]).take(addresses)
+
+
+# --- Crowds -------------------------------------------------------------------------------------
+
+
+def test_documents_of_one_template_are_no_duplicates() -> None:
+    """Two thousand pages that share 40 % of their words: none of the pairs is near 0.8."""
+    template = essay(1, 250)
+    texts = [" ".join([*template, *essay(10 + number, 100)]) for number in range(2000)]
+    assert {cluster for cluster, _, _ in near(texts)} == {None}
+
+
+def test_a_crowd_of_copies_is_one_cluster_and_costs_one_link_each() -> None:
+    rows = with_minhash(table([{"nodes": [text_node(" ".join(essay(7)))]}] * 3000))
+    operator = NearDuplicates()
+    links = operator.gather(addressed(operator.scatter(rows), 0))
+    assert links.num_rows == 2999
+    assert set(operator.measure(rows, None)["near_cluster_size"].to_pylist()) == {3000}
+
+
 # --- In parts ------------------------------------------------------------------------------------
 
 
@@ -325,10 +350,9 @@ def test_records_gathered_in_parts_link_as_those_of_the_whole(cut: int) -> None:
         )
         for part in parts
     ]
-    members = operator.members(rows).rename_columns(["address", "doc_id", "rank"])
-    resolved = operator.resolve(
-        pa.concat_tables(found), lambda a: members.take(a), 0
-    ).rename_columns(["row", "cluster", "duplicate_of", "cluster_size"])
+    resolved = operator.resolve(pa.concat_tables(found), known(operator, rows), 0).rename_columns(
+        ["row", "cluster", "duplicate_of", "cluster_size"]
+    )
     resolved = resolved.set_column(0, "row", resolved["row"].cast(pa.int32()))
     assert operator.assign(resolved, rows).equals(operator.measure(rows, None))
 
@@ -336,9 +360,9 @@ def test_records_gathered_in_parts_link_as_those_of_the_whole(cut: int) -> None:
 def test_a_document_of_an_earlier_corpus_wins_over_a_newer_one() -> None:
     operator = UrlDuplicates()
     records = operator.scatter(table(ROWS))
-    addressed = records.set_column(0, "address", records["row"].cast(pa.int64()))
-    members = operator.members(table(ROWS)).rename_columns(["address", "doc_id", "rank"])
-    found = operator.resolve(operator.gather(addressed), members.take, 1)
+    found = operator.resolve(
+        operator.gather(addressed(records, 0)), known(operator, table(ROWS)), 1
+    )
     assert found["address"].to_pylist() == [1, 2]
     assert found["duplicate_of"].to_pylist() == ["d0", "d0"]
     assert found["cluster_size"].to_pylist() == [3, 3]
