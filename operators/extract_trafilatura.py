@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -50,6 +52,12 @@ class ExtractTrafilatura(Operator[None]):
     fast: bool = Field(False, description="skip the fallback extractors")
     tables: bool = Field(True, description="keep tables")
     max_bytes: int = Field(20_000_000, ge=1, description="larger pages are an error of their row")
+
+    def setup(self) -> None:
+        """The library is loaded here; that it has no SOCKS proxy concerns nobody's page."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module("trafilatura")
 
     def measure(self, batch: pa.Table, state: None) -> pa.Table:
         """Nodes and metadata of each page; a page without main content has an empty list."""

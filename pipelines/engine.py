@@ -143,7 +143,7 @@ class _Run:
             made = self._over_corpus(refs, len(plan.stages))
             records: dict[str, UnitRecord] = {}
             tasks = self._unit_tasks(refs, self._stored(plan), self._groups(plan), made, last=False)
-            self._advance(tasks, records, sum(ref.rows for ref in refs))
+            self._advance(tasks, records, made, sum(ref.rows for ref in refs))
         if self._finished(refers, before) is not None:
             self.store.write_json(self._reference_path, before)
         return self._result(Summary.of(inputs, records.values()), {})
@@ -271,7 +271,7 @@ class _Run:
             todo = self._judge_here(todo, stored, (len(plan.stages),), made, records)
         if todo:
             tasks = self._unit_tasks(todo, stored, self._groups(plan), made)
-            self._advance(tasks, records, documents)
+            self._advance(tasks, records, made, documents)
         self._tolerate(sum(r.failed for r in records.values()), documents, records.values())
         return [records[ref.unit] for ref in refs]
 
@@ -282,7 +282,12 @@ class _Run:
     def _groups(self, plan: Plan) -> tuple[int, ...]:
         """Where the backend cuts the chain of a plan that is the beginning of the whole one."""
         count = len(plan.stages)
-        return (*(cut for cut in self.backend.groups() if cut < count), count)
+        first = self._settled(count) or 0
+        return (*(cut for cut in self.backend.groups() if first < cut < count), count)
+
+    def _settled(self, count: int) -> int | None:
+        """The last stage over the whole corpus among so many: those before it are judged."""
+        return max((index for index in self.plan.barriers if index < count), default=None)
 
     def _judged(
         self, refs: list[UnitRef], plan: Plan, stored: Stored, made: Made
@@ -317,7 +322,7 @@ class _Run:
                 rest.append(task.ref)
             else:
                 records[record.unit] = record
-                self._count(task, record)
+                self._count(record, made)
         return rest
 
     def _unit_tasks(
@@ -330,12 +335,13 @@ class _Run:
         last: bool = True,
         judge_only: bool = False,
     ) -> list[UnitTask]:
-        retry = self.options.retry_errors
+        retry, settled = self.options.retry_errors, self._settled(groups[-1])
         return [
             UnitTask(
                 ref,
                 {name: files[ref.unit] for name, files in stored.items() if ref.unit in files},
                 groups,
+                settled=settled,
                 retry_errors=retry,
                 last=last,
                 judge_only=judge_only,
@@ -345,21 +351,21 @@ class _Run:
         ]
 
     def _advance(
-        self, tasks: list[UnitTask], records: dict[str, UnitRecord], documents: int
+        self, tasks: list[UnitTask], records: dict[str, UnitRecord], made: Made, documents: int
     ) -> None:
         """Run unit tasks and collect their records, as long as few enough rows fail."""
         failed = sum(record.failed for record in records.values())
         with self.progress.phase("documents", sum(t.weight for t in tasks), "docs") as phase:
             for task, record in self._tasks(tasks):
                 records[record.unit] = record
-                self._count(task, record)
+                self._count(record, made)
                 failed += record.failed
                 phase.advance(task.weight, failed)
                 self._tolerate(failed, documents, records.values())
 
-    def _count(self, task: UnitTask, record: UnitRecord) -> None:
+    def _count(self, record: UnitRecord, made: Made) -> None:
         """Count what was done for a unit in this run, each stage where it was done."""
-        fresh = {name: made for name, made in record.stages.items() if name not in task.made}
+        fresh = {name: stage for name, stage in record.stages.items() if name not in made}
         self.work.add(replace(record, stages=fresh))
         self._worked.add(record.unit)
         self.work.units = len(self._worked)

@@ -56,6 +56,8 @@ class UnitTask:
     """Stage files of the unit that the store holds, by stage."""
     groups: tuple[int, ...]
     """Stage counts at which to cut the chain; the last is the last stage to compute."""
+    settled: int | None = None
+    """Stages whose rules are judged: the unit's verdicts on them are in the store."""
     retry_errors: bool = False
     last: bool = True
     """Whether verdicts are written; false when only some stages are asked for."""
@@ -88,8 +90,12 @@ class UnitTask:
     def run(self, worker: Worker) -> UnitRecord | None:
         """Compute what is missing, stage by stage; then write the verdicts."""
         chain = _Chain(self, worker)
-        chain.judge(worker.plan.rules_after(-1))
-        for index, stage in enumerate(worker.plan.stages[: self.groups[0]]):
+        if self.settled is None:
+            chain.judge(worker.plan.rules_after(-1))
+        else:
+            chain.take_up(self.settled)
+        for index in range(self.settled or 0, self.groups[0]):
+            stage = worker.plan.stages[index]
             if not chain.bring_up_to_date(stage):
                 return None
             chain.judge(worker.plan.rules_after(index))
@@ -116,6 +122,22 @@ class _Chain:
         self.nodes_kept: pa.ListArray | None = None
         self._paths = dict.fromkeys(DOCUMENTS.born.names, f"units/{task.ref.unit}.parquet")
         self._fresh: dict[str, pa.Table] = {}
+
+    def take_up(self, settled: int) -> None:
+        """Go on from the verdicts on the first `settled` stages."""
+        plan, unit = self.worker.plan, self.task.ref.unit
+        folder = plan.upto(settled).folder
+        verdicts = self.store.read(f"{folder}/{unit}.parquet").combine_chunks()
+        self.record.rules = self.store.unit_record(folder, unit).rules
+        for stage in plan.stages[:settled]:
+            made = self.record.stages[stage.name] = self.task.made[stage.name]
+            path = f"{stage.folder}/{made.file}.parquet"
+            self._paths |= dict.fromkeys(stage.operator.writes.names, path)
+        found = {name: verdicts[name].combine_chunks() for name in verdicts.column_names}
+        self.alive = found.pop("kept")
+        self.dropped_by = found.pop("dropped_by").to_pylist()
+        self.nodes_kept = found.pop("nodes_kept", None)
+        self.verdicts = {name.removeprefix(_RULE): said for name, said in found.items()}
 
     # Columns
 
@@ -306,7 +328,7 @@ class _Chain:
         }
         if self.nodes_kept is not None:
             columns["nodes_kept"] = pc.if_else(self.alive, self.nodes_kept, None)
-        columns |= {f"rule.{name}": verdict for name, verdict in self.verdicts.items()}
+        columns |= {f"{_RULE}{name}": verdict for name, verdict in self.verdicts.items()}
         sizes = self.columns(["payload_bytes"])["payload_bytes"].combine_chunks()
         self.record.kept = _count(self.alive)
         marks = [self.alive.to_pylist()]
@@ -318,6 +340,9 @@ class _Chain:
         self.record.kept_bytes = pc.sum(sizes.filter(self.alive)).as_py() or 0
         folder = self.worker.plan.upto(self.task.groups[0]).folder
         self.store.write_verdicts(folder, pa.table(columns), self.record)
+
+
+_RULE = "rule."
 
 
 def _zeros(like: pa.Array) -> pa.Array:

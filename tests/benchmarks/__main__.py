@@ -20,7 +20,7 @@ from tests.benchmarks.kills import kill_test_local, kill_test_ray
 from tests.benchmarks.language import language_throughput
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
-from tests.benchmarks.rerun import rerun_nothing, rerun_threshold
+from tests.benchmarks.rerun import rerun_nothing, rerun_threshold, rerun_threshold_dedup
 from tests.benchmarks.startup import cli_help, import_pipelines
 from tests.benchmarks.text_rules import text_rules_speedup, text_rules_throughput
 from tests.benchmarks.throughput import (
@@ -36,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         import_pipelines,
         rerun_nothing,
         rerun_threshold,
+        rerun_threshold_dedup,
         extraction_speedup,
         extraction_throughput,
         language_throughput,

@@ -1,9 +1,10 @@
 """What running again costs: wall seconds of the command `omniloom run`, start to end.
 
 `rerun_nothing`: nothing has changed since the last run. `rerun_threshold`: one rule's threshold
-has, another one each time; no stage may compute a single row, but for those that look at the whole
-corpus, which is another one. Both on a copy of jobs/demo.yaml with a store of its own, its report
-included.
+has, another one each time; no stage may compute a single row. `rerun_threshold_dedup`: the same
+before stages that look at the whole corpus, which is another one then; only they may compute. All
+on copies of jobs/demo.yaml with stores of their own, reports included; the first two with the rules
+of `gopher` and its own only.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from tests.benchmarks.record import Entry, Options, workspace
 
 _TIMES = 5
 _OVER_CORPUS = {"same_url", "same_text", "near_text", "same_images", "paragraphs"}
+_SINGLE = ["gopher"]
 _NOTHING_GOAL = 2.0
 _THRESHOLD_GOAL = 3.0
 
 
 def rerun_nothing(options: Options) -> Entry:
     """Seconds of a run that finds everything done."""
-    job, first = _finished_job("rerun_nothing")
+    job, first = _finished_job("rerun_nothing", _SINGLE)
     before = _files(job.parent)
     seconds = [_run(job) for _ in range(_TIMES)]
     if _files(job.parent) != before:
@@ -33,7 +35,16 @@ def rerun_nothing(options: Options) -> Entry:
 
 def rerun_threshold(options: Options) -> Entry:
     """Seconds of a run after one threshold has moved."""
-    job, first = _finished_job("rerun_threshold")
+    return _moved("rerun_threshold", _SINGLE, _THRESHOLD_GOAL)
+
+
+def rerun_threshold_dedup(options: Options) -> Entry:
+    """Seconds of the whole demo after a threshold before its deduplication has moved."""
+    return _moved("rerun_threshold_dedup", None, None)
+
+
+def _moved(name: str, rules: list[str] | None, goal: float | None) -> Entry:
+    job, first = _finished_job(name, rules)
     seconds, kept = [], [read_summary(job.parent)["kept"]]
     for least in range(2, 2 + _TIMES):
         changed = read(job)
@@ -46,11 +57,16 @@ def rerun_threshold(options: Options) -> Entry:
             raise AssertionError(f"a moved threshold computed {computed}")
     if len(set(kept)) < 2:
         raise AssertionError(f"the threshold did not matter: {kept} kept")
-    return _entry(seconds, first, job, _THRESHOLD_GOAL, kept=kept)
+    return _entry(seconds, first, job, goal, kept=kept)
 
 
-def _finished_job(name: str) -> tuple[Path, float]:
+def _finished_job(name: str, rules: list[str] | None) -> tuple[Path, float]:
+    """A finished copy of the demo, with these fragments in place of its own."""
     job = demo_job(workspace(name))
+    if rules is not None:
+        changed = read(job)
+        changed["rules"]["use"] = rules
+        write(job, changed)
     return job, _run(job)
 
 
@@ -62,7 +78,9 @@ def _files(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def _entry(seconds: list[float], first: float, job: Path, goal: float, **details: object) -> Entry:
+def _entry(
+    seconds: list[float], first: float, job: Path, goal: float | None, **details: object
+) -> Entry:
     summary = read_summary(job.parent)
     return Entry(
         statistics.median(seconds),
