@@ -153,7 +153,7 @@ def test_fingerprints_follow_config_not_rules(tmp_path: Path) -> None:
 
 
 def test_an_estimate_counts_units_and_times_stages(tmp_path: Path) -> None:
-    found = estimate(load_job(write_job(tmp_path)), sample=6)
+    found = estimate(load_job(write_job(tmp_path, rules={})), sample=6)
     assert not found.exact
     assert found.sampled == 6
     assert [stage.units_stored for stage in found.stages] == [0, 0, 0]
