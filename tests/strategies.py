@@ -190,7 +190,9 @@ def _setting(field: dict[str, Any]) -> SearchStrategy[Any]:
         case {"type": "integer"}:
             least = field.get("minimum", 0)
             most = field.get("maximum", least + 10_000)
-            return st.sampled_from([field["default"], least]) | st.integers(least, most)
+            step = field.get("multipleOf", 1)
+            between = st.integers(-(-least // step), most // step).map(lambda count: count * step)
+            return st.sampled_from([field["default"], -(-least // step) * step]) | between
         case {"type": "string", "pattern": str(pattern)}:
             return st.sampled_from(pattern.strip("^$()").split("|"))
         case _:
