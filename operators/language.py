@@ -110,6 +110,18 @@ class Identifier(NamedTuple):
     pool: Pool
     memo: Memo
 
+    def probabilities(self, number: int, vectors: Floats) -> Floats:
+        """What one classifier says of texts with these stacked vectors; (N, its labels)."""
+        classifier, count = self.classifiers[number], len(self.classifiers)
+        return average_probabilities(
+            vectors,
+            self.table.vectors[0],
+            sum(earlier.output.shape[1] for earlier in self.classifiers[:number]),
+            vectors.shape[1] - count + number,
+            classifier.output,
+            classifier.tree,
+        )
+
 
 class LanguageId(Operator[Identifier]):
     """The language of the document and of each of its nodes, with the confidence in it.
@@ -206,18 +218,9 @@ class LanguageId(Operator[Identifier]):
         slots = state.alphabet.slot[scripts[asked]]
         vectors = sums.vectors[asked, slots]
         pooled = np.ones((len(asked), len(pool.languages)), np.float32)
-        first, count = 0, len(state.classifiers)
-        for number, classifier in enumerate(state.classifiers):
-            own = average_probabilities(
-                vectors,
-                state.table.vectors[0],
-                first,
-                vectors.shape[1] - count + number,
-                classifier.output,
-                classifier.tree,
-            )
+        for number in range(len(state.classifiers)):
+            own = state.probabilities(number, vectors)
             _multiply(pooled, own, *pool.parts[number], pool.floors[number])
-            first += classifier.output.shape[1]
         languages, shares = _likeliest(pooled, slots, pool.written)
         found[asked] = languages
         scores[asked] *= shares

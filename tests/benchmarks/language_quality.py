@@ -40,7 +40,6 @@ from operators.ngram_model import (
     LONGEST_WORD,
     Classifier,
     Floats,
-    average_probabilities,
     new_memo,
     sum_texts,
 )
@@ -184,18 +183,7 @@ def all_words_scored(texts: list[str], number: int) -> tuple[Classifier, Floats]
         state.table,
         new_memo(state.table),
     )
-    classifier, count = state.classifiers[number], len(state.classifiers)
-    first = sum(c.output.shape[1] for c in state.classifiers[:number])
-    vectors = sums.vectors[:, 0]
-    probabilities = average_probabilities(
-        vectors,
-        state.table.vectors[0],
-        first,
-        vectors.shape[1] - count + number,
-        classifier.output,
-        classifier.tree,
-    )
-    return classifier, probabilities
+    return state.classifiers[number], state.probabilities(number, sums.vectors[:, 0])
 
 
 def _cut_alike(word: str) -> bool:
