@@ -10,7 +10,7 @@ import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,6 +46,8 @@ class Operator(BaseModel, ABC, Generic[State]):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
+    table: ClassVar[Literal["documents", "images"]] = "documents"
+    """Whose rows it measures."""
     version: ClassVar[int] = 1
     """Raise it when the same config gives other values."""
     reads: ClassVar[pa.Schema]
@@ -55,6 +57,9 @@ class Operator(BaseModel, ABC, Generic[State]):
     """Distributions whose version decides the values; part of the stage's fingerprint."""
     stateful: ClassVar[bool] = False
     """True when `setup` loads something costly: such a stage is kept alive in an actor on Ray."""
+    asks_the_world: ClassVar[bool] = False
+    """True when values come from outside, as a server's answer does: they are measured once, and
+    `refresh` asks again."""
 
     def setup(self) -> State:
         """Load models and lists, once per worker. Returned, never stored on the operator."""
@@ -71,6 +76,17 @@ class Operator(BaseModel, ABC, Generic[State]):
     def needs(self) -> pa.Schema:
         """The columns that this config reads: `reads`, and those that its fields name."""
         return self.reads
+
+    def deciding_config(self) -> dict[str, Any]:
+        """The fields that decide the values: all but those that only say how to come to them."""
+        return self.model_dump()
+
+    def refresh(self, batch: pa.Table, previous: pa.Table, state: State) -> pa.Table:
+        """As `measure`, for an operator that `asks_the_world`; `previous` is what it said before.
+
+        Rows that were never measured have nulls there.
+        """
+        return self.measure(batch, state)
 
     def provenance(self) -> dict[str, str]:
         """What decides the values besides config and version: library and model revisions."""

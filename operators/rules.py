@@ -30,7 +30,10 @@ from schemas.errors import did_you_mean
 LANGUAGE_VERSION = 1
 """Raise it when the same rule gives other answers: verdicts are then made anew."""
 
-Level = Literal["document", "node"]
+Level = Literal["document", "node", "image"]
+RuledTable = Literal["documents", "nodes", "images"]
+LEVELS: dict[RuledTable, Level] = {"documents": "document", "nodes": "node", "images": "image"}
+"""What the columns describe that rules of a table judge by."""
 Kind = Literal["number", "text", "boolean", "list of numbers", "list of texts", "null"]
 
 _COMPARISONS: dict[type[ast.cmpop], str] = {
@@ -89,7 +92,7 @@ class Rule:
     """A named rule: `expression` says which rows to drop, or, when `keeps`, which to keep."""
 
     name: str
-    table: Literal["documents", "nodes"]
+    table: RuledTable
     keeps: bool
     expression: Expression
     origin: str = "job"
@@ -106,7 +109,11 @@ class Rule:
 
 
 def parse_rule(
-    name: str, table: Literal["documents", "nodes"], keep: str | None, drop: str | None, origin: str
+    name: str,
+    table: RuledTable,
+    keep: str | None,
+    drop: str | None,
+    origin: str,
 ) -> Rule:
     """The rule with its expression checked against the column vocabulary.
 
@@ -114,8 +121,7 @@ def parse_rule(
         ExpressionError: syntax, an unknown column, or a comparison of unlike kinds.
     """
     text = keep if keep is not None else (drop or "")
-    level: Level = "node" if table == "nodes" else "document"
-    return Rule(name, table, keep is not None, parse(text, level), origin)
+    return Rule(name, table, keep is not None, parse(text, LEVELS[table]), origin)
 
 
 def parse(text: str, level: Level = "document") -> Expression:
@@ -260,12 +266,11 @@ class _Translator:
             known = [c.name for c in COLUMNS.values() if self._allowed(c) and _kind(c.type)]
             raise ExpressionError(f"no column '{name}'; {did_you_mean(name, known)}")
         if not self._allowed(found):
-            reason = (
-                "add 'table: nodes' to judge nodes by it"
-                if found.level == "node"
-                else ("no rule of this recipe judges images")
+            table = next(table for table, level in LEVELS.items() if level == found.level)
+            say = "leave 'table' out" if table == "documents" else f"add 'table: {table}'"
+            raise ExpressionError(
+                f"column '{name}' describes {table}; {say} to judge {table} by it"
             )
-            raise ExpressionError(f"column '{name}' describes {found.level}s; {reason}")
         kind = _kind(found.type)
         if kind is None:
             raise ExpressionError(
@@ -275,8 +280,9 @@ class _Translator:
         return Typed(pl.col(name), kind)
 
     def _allowed(self, found: Column) -> bool:
-        """Node rules may ask the node and its document, document rules the document alone."""
-        return self.level is None or found.level in ("document", self.level)
+        """Node rules may ask the node and its document, other rules their own rows alone."""
+        asked = ("document", "node") if self.level == "node" else (self.level,)
+        return self.level is None or found.level in asked
 
     def _constant(self, value: object) -> Typed:
         match value:

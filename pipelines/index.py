@@ -12,7 +12,7 @@ from operators.sources import Page, Picture, Skipped
 from pipelines.plan import fingerprint, source_fingerprint
 from pipelines.store import InputRecord
 from pipelines.work import PlainTask, Worker
-from schemas.tables import DOCUMENTS, IMAGES
+from schemas.tables import CAPTURES, DOCUMENTS
 
 _REASONS = 50
 """How many reasons for skipping are told apart in one input."""
@@ -69,7 +69,7 @@ class IndexTask(PlainTask):
         if pages:
             flush()
         if pictures:
-            table = pa.Table.from_pylist([asdict(p) for p in pictures], schema=IMAGES.born)
+            table = pa.Table.from_pylist([asdict(p) for p in pictures], schema=CAPTURES.born)
             store.write(f"images/{stem}.parquet", table)
         record = InputRecord(
             uri=entry.uri,

@@ -325,7 +325,7 @@ class _Planner:
         self, step: Step, operator: Operator[Any], origins: dict[str, str], identity: dict[str, str]
     ) -> Stage:
         reads = {name: identity[origin] for name, origin in origins.items()}
-        version, config = operator.version, operator.model_dump()
+        version, config = operator.version, operator.deciding_config()
         name = fingerprint(operator.name, version, config, operator.provenance(), reads)
         requested = self.job.on.resources.get(step.name)
         resources = operator.resources

@@ -1,8 +1,9 @@
 """Every column once: name, Arrow type, nullability, meaning, unit.
 
 Column names are vocabulary, not parameters: an operator names the columns that it reads and
-writes, and the type comes from here. `level` says what one value describes: a document, or each
-of its nodes (then the column is a list, as long as `nodes`).
+writes, and the type comes from here. `level` says what one value describes: a document, each of its
+nodes (then the column is a list, as long as `nodes`), or an image. Documents see an image's column
+as a list too (`seen_by_documents`), with a value where the node is an image.
 """
 
 from __future__ import annotations
@@ -78,6 +79,12 @@ class Column:
         """The Arrow field: a node-level column is a list with one value a node."""
         kind = pa.list_(self.type) if self.level == "node" else self.type
         return pa.field(self.name, kind, nullable=self.nullable)
+
+    @property
+    def seen_by_documents(self) -> pa.Field:
+        """An image-level column as documents have it: a list with one value a node."""
+        assert self.level == "image"
+        return pa.field(self.name, pa.list_(self.type))
 
 
 def _ngram_columns() -> list[Column]:
@@ -420,10 +427,91 @@ _ALL = [
     Column("node_truncated", pa.bool_(), "ends in an ellipsis, as teasers do", level="node"),
     Column("node_bracketed", pa.bool_(), "stands wholly in brackets", level="node"),
     *_boilerplate_columns(),
-    # Images found in the inputs themselves.
+    # Images: one row an address.
     Column("image_url", pa.string(), "address of the image", nullable=False, level="image"),
     Column("image_type", pa.string(), "media type that the server declared", level="image"),
     Column("image_bytes", pa.int64(), "size of the image as delivered", "bytes", level="image"),
+    Column(
+        "image_document_count",
+        pa.int32(),
+        "living documents that show the address",
+        "documents",
+        level="image",
+    ),
+    Column("archived_image", pa.large_binary(), "bytes that the inputs hold of it", level="image"),
+    # Images: fetched.
+    Column(
+        "fetch_status",
+        pa.string(),
+        "ok, refused (by the site or by policy) or failed",
+        level="image",
+    ),
+    Column("fetch_cause", pa.string(), "why it was refused or failed; null if ok", level="image"),
+    Column("fetch_from", pa.string(), "archive, cache or http", level="image"),
+    Column("http_status", pa.int16(), "last HTTP status code; null without one", level="image"),
+    Column("final_url", pa.string(), "address after redirects", level="image"),
+    Column("fetched_at", pa.timestamp("s", "UTC"), "when it was asked for", level="image"),
+    Column("etag", pa.string(), "the server's validator of the content", level="image"),
+    Column("last_modified", pa.string(), "the server's date of the content", level="image"),
+    Column("image_sha256", pa.string(), "SHA-256 of the bytes, hexadecimal", level="image"),
+    Column("image_data", pa.large_binary(), "the image's bytes as delivered", level="image"),
+    # Images: decoded.
+    Column("image_format", pa.string(), "jpeg, png, gif, webp, avif, bmp, tiff", level="image"),
+    Column("image_width", pa.int32(), "width as shown (after EXIF)", "pixels", level="image"),
+    Column("image_height", pa.int32(), "height as shown (after EXIF)", "pixels", level="image"),
+    Column("image_frames", pa.int32(), "frames; 1 unless animated", "frames", level="image"),
+    Column("phash", pa.uint64(), "perceptual hash by the cosine transform", level="image"),
+    Column("dhash", pa.uint64(), "perceptual hash by differences", level="image"),
+    Column("image_blur", pa.float32(), "variance of the Laplacian; low is blurred", level="image"),
+    Column("image_entropy", pa.float32(), "entropy of grey levels", "bits", level="image"),
+    # Images: counted over the corpus.
+    Column(
+        "image_content_count",
+        pa.int32(),
+        "places that show the same bytes, under any address",
+        "places",
+        level="image",
+    ),
+    Column("phash_count", pa.int32(), "places that show this pHash", "places", level="image"),
+    Column("dhash_count", pa.int32(), "places that show this dHash", "places", level="image"),
+    # Images: scored.
+    Column(
+        "clip_embedding",
+        pa.list_(pa.float16()),
+        "unit vector of the image in the space that texts share",
+        level="image",
+    ),
+    Column("aesthetic_score", pa.float32(), "how pleasing people find it", "1..10", level="image"),
+    Column("nsfw_prob", pa.float32(), "chance that it is pornographic", "0..1", level="image"),
+    # Documents: their images after the images' rules.
+    Column("kept_image_count", pa.int32(), "image nodes whose image was kept", "images"),
+    Column(
+        "node_image_dropped_by",
+        pa.string(),
+        "rule or error that dropped the node's image; null for kept images and texts",
+        level="node",
+    ),
+    # Documents: texts and images compared.
+    Column(
+        "node_clip_embedding",
+        pa.list_(pa.float16()),
+        "unit vector of the node's text in the space that images share",
+        level="node",
+    ),
+    Column(
+        "clip_similarity",
+        pa.list_(pa.list_(pa.float32())),
+        "cosine of each image node (rows) with each text node (columns), in reading order; "
+        "null for an image without an embedding",
+        "-1..1",
+    ),
+    Column(
+        "node_image_text_similarity",
+        pa.float32(),
+        "highest cosine of the node's image with a text node; null for texts",
+        "-1..1",
+        level="node",
+    ),
 ]
 
 COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}
@@ -440,3 +528,8 @@ def column(name: str) -> Column:
 def schema(*names: str) -> pa.Schema:
     """Arrow schema of the named columns, in the given order."""
     return pa.schema([column(name).field for name in names])
+
+
+def seen_by_documents(*names: str) -> pa.Schema:
+    """Arrow schema of the named image columns as documents have them: lists along `nodes`."""
+    return pa.schema([column(name).seen_by_documents for name in names])

@@ -40,7 +40,9 @@ class Execution(_Strict):
 class RuleSpec(_Strict):
     """One rule: an expression over measured columns that says which rows stay or go."""
 
-    table: Literal["documents", "nodes"] = Field("documents", description="what the rule judges")
+    table: Literal["documents", "nodes", "images"] = Field(
+        "documents", description="what the rule judges"
+    )
     keep: str | None = Field(None, description="rows for which this holds stay, all others go")
     drop: str | None = Field(None, description="rows for which this holds go, all others stay")
 

@@ -41,8 +41,8 @@ DOCUMENTS = Table(
     ),
 )
 
-IMAGES = Table(
-    name="images",
+CAPTURES = Table(
+    name="captures",
     version=1,
     meaning="one row an image capture that the inputs hold, in input order",
     born=columns.schema(
@@ -57,4 +57,11 @@ IMAGES = Table(
     ),
 )
 
-TABLES = {table.name: table for table in (DOCUMENTS, IMAGES)}
+IMAGES = Table(
+    name="images",
+    version=1,
+    meaning="one row an address of an image, by the first document that shows it",
+    born=columns.schema("image_url"),
+)
+
+TABLES = {table.name: table for table in (DOCUMENTS, CAPTURES, IMAGES)}
