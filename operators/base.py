@@ -58,8 +58,7 @@ class Operator(BaseModel, ABC, Generic[State]):
     stateful: ClassVar[bool] = False
     """True when `setup` loads something costly: such a stage is kept alive in an actor on Ray."""
     asks_the_world: ClassVar[bool] = False
-    """True when values come from outside, as a server's answer does: they are measured once, and
-    `refresh` asks again."""
+    """True when values come from outside, as a server's answer does."""
 
     def setup(self) -> State:
         """Load models and lists, once per worker. Returned, never stored on the operator."""
@@ -81,16 +80,22 @@ class Operator(BaseModel, ABC, Generic[State]):
         """The fields that decide the values: all but those that only say how to come to them."""
         return self.model_dump()
 
-    def refresh(self, batch: pa.Table, previous: pa.Table, state: State) -> pa.Table:
-        """As `measure`, for an operator that `asks_the_world`; `previous` is what it said before.
-
-        Rows that were never measured have nulls there.
-        """
-        return self.measure(batch, state)
+    def retryable(self, measured: pa.Table) -> pa.Array | None:
+        """Which measured rows are worth another try (booleans), besides those with an error."""
+        return None
 
     def provenance(self) -> dict[str, str]:
         """What decides the values besides config and version: library and model revisions."""
         return {name: importlib.metadata.version(name) for name in self.libraries}
+
+
+class EngineMade(Operator[None]):
+    """Columns that the engine makes itself, declared so that rules and stages can ask for them."""
+
+    def measure(self, batch: pa.Table, state: None) -> pa.Table:
+        """Nulls: outside of a run there is nothing to say."""
+        arrays = [pa.nulls(batch.num_rows, item.type) for item in self.writes]
+        return pa.Table.from_arrays(arrays, schema=self.writes)
 
 
 class CorpusOperator(Operator[None]):

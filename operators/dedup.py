@@ -363,12 +363,12 @@ class RepeatedParagraphs(CorpusOperator):
         domains: list[int] = []
         texts = node_texts(batch["nodes"])
         for row, domain in enumerate(batch["domain"].to_pylist()):
-            own = _hash(domain or "")[0]
+            own = hash_pair(domain or "")[0]
             for number, text in enumerate(texts[row] or []):
                 if text and len(text) >= self.min_chars:
                     rows.append(row)
                     nodes.append(number)
-                    keys.append(_hash(_spaced(text))[0])
+                    keys.append(hash_pair(_spaced(text))[0])
                     domains.append(own)
         return pa.table(
             {
@@ -475,7 +475,7 @@ def _normal(nodes: Sequence[str | None] | None) -> str | None:
     return " ".join(_spaced(text) for text in nodes or [] if text).strip() or None
 
 
-def _hash(text: str) -> tuple[int, int]:
+def hash_pair(text: str) -> tuple[int, int]:
     """Two 64-bit hashes of a text."""
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
@@ -487,7 +487,7 @@ def _keyed(texts: Iterable[str | None]) -> pa.Table:
     for row, text in enumerate(texts):
         if text is not None:
             rows.append(row)
-            hashes.append(_hash(text))
+            hashes.append(hash_pair(text))
     return pa.table(
         {
             "row": pa.array(rows, pa.int32()),

@@ -40,7 +40,7 @@ class Backend(ABC):
         self.retries = plan.jobfile.job.on.retries
 
     @abstractmethod
-    def groups(self) -> tuple[int, ...]:
+    def groups(self, plan: Plan) -> tuple[int, ...]:
         """Stage counts at which a unit's chain is cut into tasks; the last is all stages."""
 
     @abstractmethod
@@ -106,9 +106,9 @@ class LocalBackend(Backend):
         self._processes: list[_Process] = []
         self._deaths: dict[str, int] = {}
 
-    def groups(self) -> tuple[int, ...]:
+    def groups(self, plan: Plan) -> tuple[int, ...]:
         """One group: a worker runs the whole chain, and columns stay in its memory."""
-        return (len(self.plan.stages),)
+        return (len(plan.stages),)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Done]:
         """Hand tasks to idle workers as long as there are any."""

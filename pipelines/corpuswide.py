@@ -25,17 +25,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from operators.base import CorpusOperator, addressed
+from operators.base import CorpusOperator, addressed, placed
 from pipelines.measure import BATCH_ROWS, stored_schema
 from pipelines.plan import Plan, Stage, fingerprint, normal_place
 from pipelines.store import DONE, PENDING, StageRecord, Store, UnitRecord, UnitRef
 from pipelines.work import PlainTask, Worker, failed_stage
 from schemas.errors import InputError
-from schemas.tables import DOCUMENTS
 
-_UNIT_ROWS = 1 << 20
+UNIT_ROWS = 1 << 20
 """Addresses of a unit: more than a unit may have rows."""
-_BYTES_AT_ONCE = 128 << 20
+BYTES_AT_ONCE = 128 << 20
 """Bytes of records that one task should gather; it takes whole partitions."""
 _RESOLVED = "resolved"
 
@@ -74,9 +73,10 @@ def _told(stage: Stage, doing: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _UnitTask(PlainTask):
+class UnitPhase(PlainTask):
     """A phase of a stage, over one unit."""
 
+    table: str
     stage: int
     ref: UnitRef
     files: dict[str, str]
@@ -92,9 +92,10 @@ class _UnitTask(PlainTask):
 
 
 @dataclass(frozen=True)
-class _WholeTask(PlainTask):
+class WholePhase(PlainTask):
     """A phase of a stage, over records of all units."""
 
+    table: str
     stage: int
     living: str
     parts: tuple[Part, ...]
@@ -111,7 +112,7 @@ class _WholeTask(PlainTask):
 
 
 @dataclass(frozen=True)
-class ScatterTask(_UnitTask):
+class ScatterTask(UnitPhase):
     """Make the records of a unit's living rows."""
 
     name: str
@@ -119,15 +120,16 @@ class ScatterTask(_UnitTask):
     def run(self, worker: Worker) -> tuple[Part, float]:
         """Write the rows' side first, so that the records' presence means that both are there."""
         started = time.process_time()
-        stage, store = worker.plan.stages[self.stage], worker.store
+        plan, store = worker.plan.of(self.table), worker.store
+        stage = plan.stages[self.stage]
         operator = corpus_operator(stage)
-        rows = _living(worker, self.stage, self.ref, self.files, operator.needs().names)
+        rows = _living(plan, store, self.stage, self.ref, self.files, operator.needs().names)
         positions = rows["_row"].to_numpy()
         records, members = _scattered(stage, rows.drop_columns(["_row"]), positions)
         folder = groups_folder(stage)
         if members is not None:
             store.write(f"{folder}/{self.name}.rows.parquet", members)
-        data = _partitioned(operator, records)
+        data = partitioned(operator.partitions, records)
         store.files.write(f"{folder}/{self.name}.keys.arrow", data)
         part = Part(store.files.root, folder, self.name, len(data))
         return part, time.process_time() - started
@@ -156,12 +158,12 @@ def _moved(table: pa.Table, positions: np.ndarray[Any, Any]) -> pa.Table:
     return table.set_column(table.column_names.index("row"), "row", rows)
 
 
-def _partitioned(operator: CorpusOperator, records: pa.Table) -> bytes:
+def partitioned(partitions: int, records: pa.Table) -> bytes:
     """The records as an Arrow file with one batch a partition, by key and row inside it."""
-    partition = _partition_of(records["key"].to_numpy(), operator.partitions)
+    partition = _partition_of(records["key"].to_numpy(), partitions)
     order = np.lexsort((records["row"].to_numpy(), records["key"].to_numpy(), partition))
     records = records.take(pa.array(order)).combine_chunks()
-    bounds = np.searchsorted(partition[order], np.arange(operator.partitions + 1))
+    bounds = np.searchsorted(partition[order], np.arange(partitions + 1))
     sink = io.BytesIO()
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with pa.ipc.new_file(sink, records.schema, options=options) as writer:
@@ -172,27 +174,50 @@ def _partitioned(operator: CorpusOperator, records: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def partition_records(
+    parts: Sequence[Part], partitions: Sequence[int], rows: int = UNIT_ROWS
+) -> pa.Table:
+    """The records of some partitions of all parts, each part with `rows` addresses."""
+    tables = []
+    for number, part in enumerate(parts):
+        with Store(part.root).files.open(f"{part.folder}/{part.name}.keys.arrow") as file:
+            reader = pa.ipc.open_file(file)
+            batches = [reader.get_batch(partition) for partition in partitions]
+        table = pa.Table.from_batches(batches, schema=reader.schema)
+        tables.append(addressed(table, number * rows))
+    return pa.concat_tables(tables)
+
+
+def share(partitions: int, number: int, of: int) -> range:
+    """The partitions that task `number` of `of` gathers."""
+    return range(partitions * number // of, partitions * (number + 1) // of)
+
+
 def _partition_of(keys: np.ndarray[Any, Any], partitions: int) -> np.ndarray[Any, Any]:
     return (keys % np.uint64(partitions)).astype(np.int64)
 
 
 def _living(
-    worker: Worker, stage: int, ref: UnitRef, files: dict[str, str], names: Iterable[str]
+    plan: Plan,
+    store: Store,
+    stage: int,
+    ref: UnitRef,
+    files: dict[str, str],
+    names: Iterable[str],
 ) -> pa.Table:
     """The named columns of the unit's rows that are alive before a stage, and their `_row`."""
-    plan, store = worker.plan, worker.store
     verdicts = store.read(f"{plan.upto(stage).folder}/{ref.unit}.parquet", ["kept"])
     rows = pc.indices_nonzero(verdicts["kept"].combine_chunks())
-    paths = dict.fromkeys(DOCUMENTS.born.names, f"units/{ref.unit}.parquet")
+    paths = dict.fromkeys(plan.table.born.names, f"units/{ref.unit}.parquet")
     for earlier in plan.stages[:stage]:
         path = f"{earlier.folder}/{files[earlier.name]}.parquet"
         paths |= dict.fromkeys(earlier.operator.writes.names, path)
-    columns = store.zipped(paths, list(names) or ["doc_id"])
+    columns = store.zipped(paths, list(names) or plan.table.born.names[:1])
     return columns.take(rows).append_column("_row", rows)
 
 
 @dataclass(frozen=True)
-class GatherTask(_WholeTask):
+class GatherTask(WholePhase):
     """Find out what some partitions' records tell."""
 
     number: int
@@ -204,23 +229,13 @@ class GatherTask(_WholeTask):
     def run(self, worker: Worker) -> float:
         """Read the partitions of every unit, gather them, write what was found."""
         started = time.process_time()
-        stage = worker.plan.stages[self.stage]
+        stage = worker.plan.of(self.table).stages[self.stage]
         operator = corpus_operator(stage)
-        partitions = range(
-            operator.partitions * self.number // self.of,
-            operator.partitions * (self.number + 1) // self.of,
-        )
-        tables = []
-        for number, part in enumerate(self.parts):
-            with Store(part.root).files.open(f"{part.folder}/{part.name}.keys.arrow") as file:
-                reader = pa.ipc.open_file(file)
-                batches = [reader.get_batch(partition) for partition in partitions]
-            table = pa.Table.from_batches(batches, schema=reader.schema)
-            tables.append(addressed(table, number * _UNIT_ROWS))
+        records = partition_records(self.parts, share(operator.partitions, self.number, self.of))
         with _told(stage, "gather"):
-            found = operator.gather(pa.concat_tables(tables))
+            found = operator.gather(records)
         path = f"{groups_folder(stage)}/{self.living}/{_found(self.number, self.of)}.parquet"
-        _write_found(worker.store, path, found)
+        write_found(worker.store, path, found)
         return time.process_time() - started
 
 
@@ -228,7 +243,7 @@ def _found(number: int, of: int) -> str:
     return f"found-{number}-of-{of}"
 
 
-def _write_found(store: Store, path: str, found: pa.Table) -> None:
+def write_found(store: Store, path: str, found: pa.Table) -> None:
     """Write findings by address, with statistics, so that a unit's can be read alone."""
     sink = io.BytesIO()
     pq.write_table(found.sort_by("address"), sink, compression="zstd", row_group_size=1 << 16)
@@ -236,7 +251,7 @@ def _write_found(store: Store, path: str, found: pa.Table) -> None:
 
 
 @dataclass(frozen=True)
-class ResolveTask(_WholeTask):
+class ResolveTask(WholePhase):
     """Make the findings on all partitions one."""
 
     first: int
@@ -245,14 +260,14 @@ class ResolveTask(_WholeTask):
     def run(self, worker: Worker) -> float:
         """Write what all findings together say of each row."""
         started = time.process_time()
-        stage = worker.plan.stages[self.stage]
+        stage = worker.plan.of(self.table).stages[self.stage]
         folder = f"{groups_folder(stage)}/{self.living}"
         names = [_found(number, self.of) for number in range(self.of)]
         found = pa.concat_tables(worker.store.read(f"{folder}/{name}.parquet") for name in names)
         operator = corpus_operator(stage)
         with _told(stage, "resolve"):
-            resolved = operator.resolve(found, self._members, self.first * _UNIT_ROWS)
-        _write_found(worker.store, f"{folder}/{_RESOLVED}.parquet", resolved)
+            resolved = operator.resolve(found, self._members, self.first * UNIT_ROWS)
+        write_found(worker.store, f"{folder}/{_RESOLVED}.parquet", resolved)
         return time.process_time() - started
 
     def _members(self, addresses: pa.Array, names: Sequence[str]) -> pa.Table:
@@ -260,12 +275,12 @@ class ResolveTask(_WholeTask):
         wanted = addresses.to_numpy()
         tables = []
         for number, part in enumerate(self.parts):
-            low, high = np.searchsorted(wanted, [number * _UNIT_ROWS, (number + 1) * _UNIT_ROWS])
+            low, high = np.searchsorted(wanted, [number * UNIT_ROWS, (number + 1) * UNIT_ROWS])
             if low < high:
                 rows = self._rows(part, names)
-                mine = pa.array(wanted[low:high] - number * _UNIT_ROWS, pa.int32())
+                mine = pa.array(wanted[low:high] - number * UNIT_ROWS, pa.int32())
                 chosen = rows.take(pc.index_in(mine, rows["row"].combine_chunks()))
-                tables.append(addressed(chosen, number * _UNIT_ROWS))
+                tables.append(addressed(chosen, number * UNIT_ROWS))
         if tables:
             return pa.concat_tables(tables)
         return addressed(self._rows(self.parts[0], names).slice(0, 0), 0)
@@ -275,7 +290,7 @@ class ResolveTask(_WholeTask):
 
 
 @dataclass(frozen=True)
-class AssignTask(_UnitTask):
+class AssignTask(UnitPhase):
     """Make the stage's columns of what was found about a unit's rows."""
 
     living: str
@@ -286,12 +301,13 @@ class AssignTask(_UnitTask):
     def run(self, worker: Worker) -> tuple[str, float]:
         """Write the unit's file; its name and the CPU seconds."""
         started = time.process_time()
-        stage, store = worker.plan.stages[self.stage], worker.store
+        plan, store = worker.plan.of(self.table), worker.store
+        stage = plan.stages[self.stage]
         operator = corpus_operator(stage)
-        rows = _living(worker, self.stage, self.ref, self.files, operator.assign_needs().names)
+        rows = _living(plan, store, self.stage, self.ref, self.files, operator.assign_needs().names)
         positions = rows["_row"].to_numpy()
         with _told(stage, "assign"):
-            columns = operator.assign(self._found(store, stage, positions), rows)
+            columns = operator.assign(self._placed(store, stage, positions), rows)
         place = np.full(self.ref.rows, -1)
         place[positions] = np.arange(len(positions))
         spread = columns.take(pa.array(place, mask=place < 0))
@@ -303,19 +319,24 @@ class AssignTask(_UnitTask):
         file = store.write_addressed(stage.folder, self.ref.unit, table)
         return file, time.process_time() - started
 
-    def _found(self, store: Store, stage: Stage, positions: np.ndarray[Any, Any]) -> pa.Table:
+    def _placed(self, store: Store, stage: Stage, positions: np.ndarray[Any, Any]) -> pa.Table:
         """The findings about the unit's living rows, with their place among these as `row`."""
-        low, high = self.number * _UNIT_ROWS, (self.number + 1) * _UNIT_ROWS
-        tables = []
-        for name in self.found:
-            path = f"{groups_folder(stage)}/{self.living}/{name}.parquet"
-            with store.files.open(path) as file:
-                inside = (pc.field("address") >= low) & (pc.field("address") < high)
-                tables.append(pq.read_table(file, filters=inside))
-        found = pa.concat_tables(tables).combine_chunks()
-        rows = np.searchsorted(positions, found["address"].to_numpy() - low)
-        index = found.column_names.index("address")
+        folder = f"{groups_folder(stage)}/{self.living}"
+        found = findings(store, [f"{folder}/{name}.parquet" for name in self.found], self.number)
+        rows = np.searchsorted(positions, found["row"].to_numpy())
+        index = found.column_names.index("row")
         return found.set_column(index, "row", pa.array(rows, pa.int32()))
+
+
+def findings(store: Store, paths: Iterable[str], number: int) -> pa.Table:
+    """The findings about the rows of one unit, by `row`."""
+    low, high = number * UNIT_ROWS, (number + 1) * UNIT_ROWS
+    inside = (pc.field("address") >= low) & (pc.field("address") < high)
+    tables = []
+    for path in paths:
+        with store.files.open(path) as file:
+            tables.append(pq.read_table(file, filters=inside))
+    return placed(pa.concat_tables(tables).combine_chunks(), low, UNIT_ROWS)
 
 
 def corpus_operator(stage: Stage) -> CorpusOperator:
@@ -333,7 +354,7 @@ class CorpusStage:
     def __init__(
         self, store: Store, plan: Plan, index: int, earlier: Sequence[EarlierCorpus]
     ) -> None:
-        self.store, self.index = store, index
+        self.store, self.table, self.index = store, plan.table.name, index
         self.stage = plan.stages[index]
         self.operator = corpus_operator(self.stage)
         self.folder = groups_folder(self.stage)
@@ -400,7 +421,7 @@ class CorpusStage:
             if size is not None:
                 parts[ref.unit] = Part(self.store.files.root, self.folder, name, size)
             else:
-                tasks.append(ScatterTask(self.index, ref, files[ref.unit], name))
+                tasks.append(ScatterTask(self.table, self.index, ref, files[ref.unit], name))
         for task, (part, seconds) in run_tasks(f"{self.stage.name}: keys", tasks):
             parts[task.ref.unit] = part
             self.cpu_seconds += seconds
@@ -411,11 +432,11 @@ class CorpusStage:
     ) -> tuple[str, ...]:
         """The names of the files that hold what was found."""
         total = sum(part.size for part in parts)
-        of = min(self.operator.partitions, max(1, -(-total // _BYTES_AT_ONCE)))
+        of = min(self.operator.partitions, max(1, -(-total // BYTES_AT_ONCE)))
         listed = set(self.store.names(f"{self.folder}/{living}"))
         names = tuple(_found(number, of) for number in range(of))
         tasks = [
-            GatherTask(self.index, living, parts, of, number)
+            GatherTask(self.table, self.index, living, parts, of, number)
             for number, name in enumerate(names)
             if name not in listed
         ]
@@ -424,7 +445,7 @@ class CorpusStage:
         if not self.operator.resolves:
             return names
         if _RESOLVED not in listed or tasks:
-            task = ResolveTask(self.index, living, parts, of, first)
+            task = ResolveTask(self.table, self.index, living, parts, of, first)
             for _, seconds in run_tasks(f"{self.stage.name}: clusters", [task]):
                 self.cpu_seconds += seconds
         return (_RESOLVED,)
@@ -439,7 +460,7 @@ class CorpusStage:
         run_tasks: RunTasks,
     ) -> dict[str, str]:
         tasks = [
-            AssignTask(self.index, ref, files[ref.unit], living, first + number, found)
+            AssignTask(self.table, self.index, ref, files[ref.unit], living, first + number, found)
             for number, ref in enumerate(refs)
         ]
         names: dict[str, str] = {}

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -20,6 +20,7 @@ from operators.base import CorpusOperator
 from pipelines.backend import Backend, make_backend, run_here
 from pipelines.corpuswide import CorpusStage, comparable, earlier_corpora, groups_folder
 from pipelines.export import Export
+from pipelines.images import ImageTable
 from pipelines.index import IndexTask
 from pipelines.jobfile import JobFile
 from pipelines.plan import Plan, compile_plan, fingerprint
@@ -30,6 +31,7 @@ from pipelines.summary import Summary, add_up, input_keys, read_records, referen
 from pipelines.unit import UnitTask
 from schemas.errors import ErrorRateExceeded
 from schemas.job import ExportSpec
+from schemas.tables import DOCUMENTS, IMAGES
 
 Stored = dict[str, dict[str, list[str]]]
 Made = dict[str, dict[str, StageRecord]]
@@ -90,14 +92,16 @@ class _Run:
         self.work = Summary()
         self._worked: set[str] = set()
         self.groups: dict[str, dict[str, str]] = {}
+        self.images: list[UnitRecord] = []
         self.earlier = {
             stage.name: earlier_corpora(plan, stage)
-            for stage in (plan.stages[index] for index in plan.barriers)
+            for stage in plan.every_stage
+            if isinstance(stage.operator, CorpusOperator)
         }
         self._backend: Backend | None = None
         for name in (options.only, options.restart_from):
             if name is not None:
-                plan.stage_index(name)
+                plan.of(plan.table_of(name)).stage_index(name)
 
     @property
     def backend(self) -> Backend:
@@ -123,9 +127,9 @@ class _Run:
         with self._running(refers):
             inputs = self.index(keys)
             refs = unit_refs(inputs)
-            made = self._over_corpus(refs, len(self.plan.stages))
+            made = self._over_corpus(self.plan, refs, len(self.plan.stages), inputs)
             records = self.compute(refs, self.plan, made)
-            summary = Summary.of(inputs, records)
+            summary = Summary.of(inputs, records, self.images)
             shards = {s.to: self._export(s, summary, inputs, records) for s in self.job.export}
             done = {"units": _units(refs), "summary": asdict(summary), "groups": self.groups}
             self.store.write_json(self._reference_path, refers | {"done": done})
@@ -139,14 +143,31 @@ class _Run:
         with self._running(refers):
             inputs = self.index(keys)
             refs = unit_refs(inputs)
-            plan = self.plan.upto(self.plan.stage_index(self.options.only or "") + 1)
-            made = self._over_corpus(refs, len(plan.stages))
-            records: dict[str, UnitRecord] = {}
-            tasks = self._unit_tasks(refs, self._stored(plan), self._groups(plan), made, last=False)
-            self._advance(tasks, records, made, sum(ref.rows for ref in refs))
+            records = self._only(refs, inputs, self.options.only or "")
         if self._finished(refers, before) is not None:
             self.store.write_json(self._reference_path, before)
-        return self._result(Summary.of(inputs, records.values()), {})
+        return self._result(Summary.of(inputs, records, self.images), {})
+
+    def _only(
+        self, refs: list[UnitRef], inputs: list[InputRecord], name: str
+    ) -> Collection[UnitRecord]:
+        """Bring stage `name` up to date, and what it reads; records without verdicts."""
+        table = self.plan.table_of(name)
+        if table == IMAGES.name:
+            assert self.plan.joined is not None  # the stage is one of its images'
+            made = self._over_corpus(self.plan, refs, self.plan.joined, inputs)
+            documents = self.compute(refs, self.plan.upto(self.plan.joined), made)
+            _, refs, made = self._born(refs, documents, inputs)
+            whole = self.plan.of(table)
+        else:
+            whole, made = self.plan, {}
+        plan = whole.upto(whole.stage_index(name) + 1)
+        made |= self._over_corpus(whole, refs, len(plan.stages), inputs, made)
+        records: dict[str, UnitRecord] = {}
+        groups = self._groups(plan)
+        tasks = self._unit_tasks(plan, refs, self._stored(plan), groups, made, last=False)
+        self._advance(tasks, records, made, refs)
+        return records.values() if table == DOCUMENTS.name else documents
 
     def _result(
         self, summary: Summary, shards: dict[str, list[str]], *, changed: bool = True
@@ -225,30 +246,69 @@ class _Run:
 
     # Units
 
-    def _over_corpus(self, refs: list[UnitRef], until: int) -> Made:
+    def _over_corpus(
+        self,
+        whole: Plan,
+        refs: list[UnitRef],
+        until: int,
+        inputs: list[InputRecord],
+        given: Made | None = None,
+    ) -> Made:
         """What the stages over the whole corpus before stage `until` have made, and those before.
 
         Such a stage needs every unit's verdicts so far, so the stages before it are a plan of
-        their own.
+        their own. `given` is what was made before any stage.
         """
-        made: Made = {}
-        for index in self.plan.barriers:
+        made: Made = dict(given or {})
+        for index in whole.barriers:
             if index < until:
-                stage = self.plan.stages[index]
-                records = self.compute(refs, self.plan.upto(index), made)
+                stage = whole.stages[index]
+                records = self.compute(refs, whole.upto(index), made)
                 for record in records:
                     for name, result in record.stages.items():
                         made.setdefault(name, {})[record.unit] = result
-                over = CorpusStage(self.store, self.plan, index, self.earlier[stage.name])
-                living, made[stage.name] = over.run(refs, records, self._run_phase)
+                if isinstance(stage.operator, CorpusOperator):
+                    made[stage.name] = self._compared(whole, index, refs, records)
+                else:
+                    made[stage.name] = self._judge_images(refs, records, inputs)
                 for result in made[stage.name].values():
                     add_up(self.work.stages.setdefault(stage.name, StageRecord("")), result)
-                self.groups[stage.name] = {
-                    "folder": over.folder,
-                    "living": living,
-                    "comparable": comparable(self.plan, stage),
-                }
         return made
+
+    def _compared(
+        self, whole: Plan, index: int, refs: list[UnitRef], records: list[UnitRecord]
+    ) -> dict[str, StageRecord]:
+        """What a stage over the whole corpus made of each unit."""
+        stage = whole.stages[index]
+        over = CorpusStage(self.store, whole, index, self.earlier[stage.name])
+        living, made = over.run(refs, records, self._run_phase)
+        self.groups[stage.name] = {
+            "folder": over.folder,
+            "living": living,
+            "comparable": comparable(whole, stage),
+        }
+        return made
+
+    def _judge_images(
+        self, refs: list[UnitRef], records: list[UnitRecord], inputs: list[InputRecord]
+    ) -> dict[str, StageRecord]:
+        """Run the plan over images; what each unit of documents learns of them."""
+        table, image_refs, made = self._born(refs, records, inputs)
+        images = self.plan.of(IMAGES.name)
+        made = self._over_corpus(images, image_refs, len(images.stages), inputs, made)
+        self.images = self.compute(image_refs, images, made)
+        return table.join(self._run_phase)
+
+    def _born(
+        self, refs: list[UnitRef], records: list[UnitRecord], inputs: list[InputRecord]
+    ) -> tuple[ImageTable, list[UnitRef], Made]:
+        """The table of images, its units, and the stage that counts who shows them."""
+        table = ImageTable(self.store, self.plan, refs, records)
+        born = [row for rows in table.birth(inputs, self._run_phase).values() for row in rows]
+        self.groups[table.stage.name] = {"folder": table.folder, "living": table.living}
+        image_refs = [UnitRef(unit, rows, unit, -1) for unit, rows, _ in born]
+        counted = {unit: StageRecord(file) for unit, _, file in born}
+        return table, image_refs, {self.plan.of(IMAGES.name).stages[0].name: counted}
 
     def _run_phase(self, name: str, tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         """One phase of a stage over the whole corpus."""
@@ -266,13 +326,13 @@ class _Run:
         stored = self._stored(plan)
         records = {record.unit: record for record in self._judged(refs, plan, stored, made)}
         todo = [ref for ref in refs if ref.unit not in records]
-        documents = sum(ref.rows for ref in refs)
         if sum(ref.rows for ref in todo) <= _FEW_DOCUMENTS and not self.options.retry_errors:
-            todo = self._judge_here(todo, stored, (len(plan.stages),), made, records)
+            todo = self._judge_here(plan, todo, stored, made, records)
         if todo:
-            tasks = self._unit_tasks(todo, stored, self._groups(plan), made)
-            self._advance(tasks, records, made, documents)
-        self._tolerate(sum(r.failed for r in records.values()), documents, records.values())
+            tasks = self._unit_tasks(plan, todo, stored, self._groups(plan), made)
+            self._advance(tasks, records, made, refs)
+        failed = sum(record.failed for record in records.values())
+        self._tolerate(failed, sum(ref.rows for ref in refs), records.values(), plan.table.name)
         return [records[ref.unit] for ref in refs]
 
     def _stored(self, plan: Plan) -> Stored:
@@ -282,12 +342,9 @@ class _Run:
     def _groups(self, plan: Plan) -> tuple[int, ...]:
         """Where the backend cuts the chain of a plan that is the beginning of the whole one."""
         count = len(plan.stages)
-        first = self._settled(count) or 0
-        return (*(cut for cut in self.backend.groups() if first < cut < count), count)
-
-    def _settled(self, count: int) -> int | None:
-        """The last stage over the whole corpus among so many: those before it are judged."""
-        return max((index for index in self.plan.barriers if index < count), default=None)
+        first = _settled(plan, count) or 0
+        cuts = self.backend.groups(self.plan.of(plan.table.name))
+        return (*(cut for cut in cuts if first < cut < count), count)
 
     def _judged(
         self, refs: list[UnitRef], plan: Plan, stored: Stored, made: Made
@@ -301,21 +358,25 @@ class _Run:
             whole &= all(
                 record.stages[name].file == units[record.unit].file for name, units in made.items()
             )
-            if whole and not (self.options.retry_errors and record.failed):
+            again = self.options.retry_errors and (
+                record.failed or any(s.operator.asks_the_world for s in plan.stages)
+            )
+            if whole and not again:
                 yield record
 
     def _judge_here(
         self,
+        plan: Plan,
         todo: list[UnitRef],
         stored: Stored,
-        groups: tuple[int, ...],
         made: Made,
         records: dict[str, UnitRecord],
     ) -> list[UnitRef]:
         """Judge the units that need no computing, in this process; the rest is returned."""
         measured = [r for r in todo if all(r.unit in files for files in stored.values())]
         rest = [ref for ref in todo if ref not in measured]
-        tasks = self._unit_tasks(measured, stored, groups, made, judge_only=True)
+        groups = (len(plan.stages),)
+        tasks = self._unit_tasks(plan, measured, stored, groups, made, judge_only=True)
         for task, record in run_here(self.plan, tasks):
             assert isinstance(task, UnitTask)
             if record is None:
@@ -327,6 +388,7 @@ class _Run:
 
     def _unit_tasks(
         self,
+        plan: Plan,
         refs: list[UnitRef],
         stored: Stored,
         groups: tuple[int, ...],
@@ -335,7 +397,7 @@ class _Run:
         last: bool = True,
         judge_only: bool = False,
     ) -> list[UnitTask]:
-        retry, settled = self.options.retry_errors, self._settled(groups[-1])
+        retry, settled = self.options.retry_errors, _settled(plan, groups[-1])
         return [
             UnitTask(
                 ref,
@@ -345,23 +407,30 @@ class _Run:
                 retry_errors=retry,
                 last=last,
                 judge_only=judge_only,
+                table=plan.table.name,
                 made={name: replace(units[ref.unit]) for name, units in made.items()},
             )
             for ref in refs
         ]
 
     def _advance(
-        self, tasks: list[UnitTask], records: dict[str, UnitRecord], made: Made, documents: int
+        self,
+        tasks: list[UnitTask],
+        records: dict[str, UnitRecord],
+        made: Made,
+        refs: list[UnitRef],
     ) -> None:
         """Run unit tasks and collect their records, as long as few enough rows fail."""
-        failed = sum(record.failed for record in records.values())
-        with self.progress.phase("documents", sum(t.weight for t in tasks), "docs") as phase:
+        failed, rows = sum(record.failed for record in records.values()), sum(r.rows for r in refs)
+        table = tasks[0].table if tasks else DOCUMENTS.name
+        unit = "docs" if table == DOCUMENTS.name else table
+        with self.progress.phase(table, sum(t.weight for t in tasks), unit) as phase:
             for task, record in self._tasks(tasks):
                 records[record.unit] = record
                 self._count(record, made)
                 failed += record.failed
                 phase.advance(task.weight, failed)
-                self._tolerate(failed, documents, records.values())
+                self._tolerate(failed, rows, records.values(), table)
 
     def _count(self, record: UnitRecord, made: Made) -> None:
         """Count what was done for a unit in this run, each stage where it was done."""
@@ -370,19 +439,22 @@ class _Run:
         self._worked.add(record.unit)
         self.work.units = len(self._worked)
 
-    def _tolerate(self, failed: int, documents: int, records: Iterable[UnitRecord]) -> None:
-        limit = self.job.max_error_rate
-        if failed > limit * documents:
+    def _tolerate(
+        self, failed: int, rows: int, records: Iterable[UnitRecord], table: str = DOCUMENTS.name
+    ) -> None:
+        field = "max_error_rate" if table == DOCUMENTS.name else "max_image_error_rate"
+        limit: float = getattr(self.job, field)
+        if failed > limit * rows:
             raise ErrorRateExceeded(
-                f"{failed} of {documents} documents failed; the job tolerates {limit:.2%} "
-                "(max_error_rate)\n" + "\n".join(self._errors(records))
+                f"{failed} of {rows} {table} failed; the job tolerates {limit:.2%} "
+                f"({field})\n" + "\n".join(self._errors(records))
             )
 
     def _errors(self, records: Iterable[UnitRecord]) -> list[str]:
         """The most frequent errors, as `stage: class: message (count)`."""
         counts: Counter[str] = Counter()
         bad = [record for record in records if record.failed][:100]
-        for stage in self.plan.stages:
+        for stage in self.plan.every_stage:
             for record in (r for r in bad if stage.name in r.stages):
                 path = f"{stage.folder}/{record.stages[stage.name].file}.parquet"
                 errors = self.store.read(path, ["_error"])["_error"].drop_null().to_pylist()
@@ -414,6 +486,11 @@ class _Run:
                 yield task, record
 
 
+def _settled(plan: Plan, count: int) -> int | None:
+    """The last stage over the whole corpus among so many: those before it are judged."""
+    return max((index for index in plan.barriers if index < count), default=None)
+
+
 def _units(refs: Iterable[UnitRef]) -> str:
     """A digest of which units a corpus consists of, in order."""
     return fingerprint([ref.unit for ref in refs])
@@ -425,15 +502,17 @@ def forget(store: Store, plan: Plan, stages: set[str]) -> None:
     What rests on them goes first: the verdicts of every job in the store that uses them, so that
     a kill in between leaves nothing that points to what is gone.
     """
-    again = [stage for stage in plan.stages if stage.name in stages]
+    again = [stage for stage in plan.every_stage if stage.name in stages]
     folders = {stage.folder for stage in again}
     for info in list(store.files.list("jobs")):
         other = store.read_json(info.path) or {}
-        if folders & {stage["folder"] for stage in other.get("stages", [])}:
-            other.pop("done", None)
-            store.write_json(info.path, other)
-            _delete_all(store, other["verdicts"])
-    _delete_all(store, plan.folder)
+        for found in [table for table in (other, other.get("images")) if table]:
+            if folders & {stage["folder"] for stage in found.get("stages", [])}:
+                other.pop("done", None)
+                store.write_json(info.path, other)
+                _delete_all(store, found["verdicts"])
+    for table in [found for found in (plan, plan.images) if found is not None]:
+        _delete_all(store, table.folder)
     groups = (groups_folder(s) for s in again if isinstance(s.operator, CorpusOperator))
     for folder in sorted({*folders, *groups}):
         _delete_all(store, folder)

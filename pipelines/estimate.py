@@ -12,7 +12,7 @@ from operators.base import ERROR_COLUMN
 from operators.sources import Page
 from pipelines.backend import cpu_count
 from pipelines.jobfile import JobFile
-from pipelines.plan import PAYLOAD_COLUMN, Plan, compile_plan
+from pipelines.plan import PAYLOADS, Plan, compile_plan
 from pipelines.store import Store, by_unit
 from pipelines.summary import input_keys, unit_refs
 from schemas.tables import DOCUMENTS
@@ -138,9 +138,11 @@ def _time_stages(plan: Plan, sample: int) -> tuple[int, dict[str, float]]:
         wanted -= len(pages)
         rows = pa.Table.from_pylist(pages, schema=DOCUMENTS.born)
         payload = entry.source.payload(entry.uri, rows)
-        tables.append(rows.append_column(payload.schema.field(0), payload[PAYLOAD_COLUMN]))
+        tables.append(
+            rows.append_column(payload.schema.field(0), payload[PAYLOADS[DOCUMENTS.name]])
+        )
     rows = pa.concat_tables(tables)
-    rows = rows.filter(pa.compute.is_valid(rows[PAYLOAD_COLUMN]))
+    rows = rows.filter(pa.compute.is_valid(rows[PAYLOADS[DOCUMENTS.name]]))
     costs = {}
     for stage in plan.stages:
         state = stage.operator.setup()

@@ -220,7 +220,11 @@ class Export:
             "inputs": [
                 {"uri": found.uri, "sha256": found.sha256, "size": found.size} for found in inputs
             ],
-            **{k: v for k, v in reference(self.plan, []).items() if k in ("stages", "rules")},
+            **{
+                k: v
+                for k, v in reference(self.plan, []).items()
+                if k in ("stages", "rules", "images")
+            },
             "funnel": asdict(summary),
         }
 

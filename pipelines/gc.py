@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from operators.files import TEMPORARY, FileInfo
+from pipelines.images import is_image_unit
 from pipelines.store import Store, by_unit
 from pipelines.summary import read_records, unit_refs
 from schemas.errors import CorpusError, did_you_mean
@@ -94,36 +95,56 @@ def _referred(store: Store, reference: dict[str, Any]) -> set[str]:
         if record is not None:
             inputs.append(record)
             wanted.add(f"images/{record.stem}.parquet")
-    wanted |= _over_corpus(store, reference)
     units = [ref.unit for ref in unit_refs(inputs)]
-    for folder in reference.get("before", ()):
+    done = reference.get("done", {}).get("groups", {})
+    wanted |= _of_table(store, reference, units, done)
+    if "images" in reference:
+        wanted |= _of_table(store, reference["images"], _born(store, reference), done)
+    return wanted
+
+
+def _born(store: Store, reference: dict[str, Any]) -> list[str]:
+    """The image units of the job's last run; all that there are while there is no last run."""
+    for group in reference.get("done", {}).get("groups", {}).values():
+        state = store.read_json(f"{group['folder']}/{group['living']}/done.json") or {}
+        if "born" in state:
+            return [name for rows in state["born"].values() for name, _, _ in rows]
+    return [name for name in store.names("units") if is_image_unit(name)]
+
+
+def _of_table(
+    store: Store, table: dict[str, Any], units: list[str], groups: dict[str, Any]
+) -> set[str]:
+    """What a job needs of its units over one table."""
+    wanted = _over_corpus(store, table, groups)
+    for folder in table.get("before", ()):
         wanted |= {f"{folder}/{unit}.parquet" for unit in units}
     wanted |= {f"units/{unit}.parquet" for unit in units}
-    done = set(store.names(reference["verdicts"]))
-    for unit in read_records(store, reference["verdicts"], [u for u in units if u in done]):
-        wanted.add(f"{reference['verdicts']}/{unit.unit}.parquet")
-        for stage in reference["stages"]:
+    done = set(store.names(table["verdicts"]))
+    for unit in read_records(store, table["verdicts"], [u for u in units if u in done]):
+        wanted.add(f"{table['verdicts']}/{unit.unit}.parquet")
+        for stage in table["stages"]:
             file = unit.stages[stage["name"]].file
             wanted.add(f"{stage['folder']}/{file}.parquet")
     pending = set(units) - done
-    for stage in reference["stages"]:
+    for stage in table["stages"]:
         for name, files in by_unit(store.names(stage["folder"])).items():
             if name in pending:
                 wanted |= {f"{stage['folder']}/{file}.parquet" for file in files}
     return wanted
 
 
-def _over_corpus(store: Store, reference: dict[str, Any]) -> set[str]:
+def _over_corpus(store: Store, table: dict[str, Any], groups: dict[str, Any]) -> set[str]:
     """What the job's stages over the whole corpus keep: their records and results.
 
-    Findings on the way to a result go once there is one.
+    Findings on the way to a result go once there is one; those that lead from documents to their
+    images stay.
     """
     wanted: set[str] = set()
-    done = reference.get("done", {}).get("groups", {})
-    for stage in reference["stages"]:
+    for stage in table["stages"]:
         folder = stage["folder"].replace("stages/", "groups/", 1)
         held = {info.path for info in store.files.list(folder)}
-        living = done.get(stage["name"], {}).get("living")
+        living = groups.get(stage["name"], {}).get("living")
         state = store.read_json(f"{folder}/{living}/done.json")
         if state is None:
             wanted |= held
@@ -131,4 +152,6 @@ def _over_corpus(store: Store, reference: dict[str, Any]) -> set[str]:
         names = {part["name"] for part in state["parts"]}
         wanted.add(f"{folder}/{living}/done.json")
         wanted |= {path for path in held if path.rpartition("/")[2].split(".")[0] in names}
+        if "born" in state:
+            wanted |= {path for path in held if path.startswith(f"{folder}/{living}/")}
     return wanted

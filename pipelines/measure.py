@@ -75,3 +75,13 @@ def merged(
     states = pc.fill_null(table[STATE], PENDING)
     position = schema.get_field_index(STATE)
     return table.set_column(position, schema.field(STATE), states).cast(schema)
+
+
+def relisted(flat: pa.Array, like: pa.ListArray) -> pa.ListArray:
+    """The flat values as lists of the lengths of `like`, null where it is null."""
+    lengths = pc.fill_null(pc.list_value_length(like), 0).to_pylist()
+    offsets = [0]
+    for length in lengths:
+        offsets.append(offsets[-1] + length)
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)
+    return pc.if_else(pc.is_valid(like), lists, None)

@@ -22,6 +22,7 @@ from operators.files import is_remote
 from operators.masking import SPANS
 from operators.registry import SOURCES
 from operators.rules import LANGUAGE_VERSION, ExpressionError, Rule, parse_rule
+from operators.shown import ImageVerdicts, ShownImages, shows_images
 from operators.sources import Source
 from pipelines.interleaved import INTERLEAVED
 from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
@@ -29,7 +30,7 @@ from pipelines.recipe import Recipe, Step
 from schemas.columns import column
 from schemas.errors import InputError, JobError, Problem, did_you_mean
 from schemas.job import RuleSpec
-from schemas.tables import DOCUMENTS
+from schemas.tables import DOCUMENTS, IMAGES, TABLES, Table
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED,)}
 STORE_FOLDERS = (
@@ -43,8 +44,11 @@ STORE_FOLDERS = (
     "reports",
     "running",
 )
+_IMAGE_RULES = {"shown": "image_document_count >= 1", "fetched": "fetch_status == 'ok'"}
+"""What an image is kept for in every job: rules by name."""
 RULE_FRAGMENTS = Path(__file__).parent / "rules"
-PAYLOAD_COLUMN = "html"
+PAYLOADS = {DOCUMENTS.name: "html", IMAGES.name: "archived_image"}
+"""What a row's bytes are called; they are read from the inputs when a stage needs them."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +89,19 @@ class Input:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a job computes, ready to run: inputs, stages in order, rules where they decide."""
+    """What a job computes, ready to run: inputs, stages in order, rules where they decide.
+
+    A plan is over one table. That of a job is over documents; where its stages or rules ask for
+    images, `images` is the plan over these, which runs when its own turn comes (`ImageVerdicts`).
+    """
 
     jobfile: JobFile
     recipe: Recipe
     inputs: tuple[Input, ...]
     stages: tuple[Stage, ...]
     rules: tuple[PlacedRule, ...]
+    table: Table = DOCUMENTS
+    images: Plan | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -100,15 +110,49 @@ class Plan:
             LANGUAGE_VERSION,
             [stage.fingerprint for stage in self.stages],
             [(r.rule.name, r.rule.table, r.rule.text, r.after) for r in self.rules],
+            *([self.images.fingerprint] if self.images else []),
         )
+
+    def of(self, table: str) -> Plan:
+        """The plan over `table`: this one, or that of its images."""
+        plan = self.images if table == IMAGES.name else self
+        assert plan is not None  # tasks over images come from plans that have some
+        return plan
+
+    @cached_property
+    def every_stage(self) -> tuple[Stage, ...]:
+        """The stages over all tables, in the order in which they run."""
+        if self.images is None:
+            return self.stages
+        joined = self.joined
+        return (*self.stages[:joined], *self.images.stages, *self.stages[joined:])
+
+    @cached_property
+    def every_rule(self) -> tuple[PlacedRule, ...]:
+        """The rules over all tables; those of images come with the stage that joins them."""
+        rules = self.images.rules if self.images else ()
+        return (*self.rules, *rules)
+
+    @cached_property
+    def joined(self) -> int | None:
+        """Position of the stage before which the images have their turn."""
+        kinds = [isinstance(stage.operator, ImageVerdicts) for stage in self.stages]
+        return kinds.index(True) if True in kinds else None
+
+    @cached_property
+    def joins(self) -> frozenset[str]:
+        """Stages over documents that read images' columns."""
+        found = self.images.stages if self.images else ()
+        of_images = {stage.name for stage in found}
+        return frozenset(s.name for s in self.stages if of_images & set(s.origins.values()))
 
     @cached_property
     def barriers(self) -> tuple[int, ...]:
-        """Positions of the stages that look at the whole corpus."""
+        """Positions of the stages that look at the whole corpus, or at its images."""
         return tuple(
             index
             for index, stage in enumerate(self.stages)
-            if isinstance(stage.operator, CorpusOperator)
+            if isinstance(stage.operator, CorpusOperator | ImageVerdicts)
         )
 
     def upto(self, index: int) -> Plan:
@@ -116,7 +160,9 @@ class Plan:
         if index == len(self.stages):
             return self
         rules = tuple(placed for placed in self.rules if placed.after < index)
-        return replace(self, stages=self.stages[:index], rules=rules)
+        shown = self.joined is not None and self.joined < index
+        images = self.images if shown else None
+        return replace(self, stages=self.stages[:index], rules=rules, images=images)
 
     @property
     def folder(self) -> str:
@@ -131,13 +177,20 @@ class Plan:
         """
         names = [stage.name for stage in self.stages]
         if name not in names:
-            raise InputError(f"no stage '{name}'; {did_you_mean(name, names)}")
+            known = [stage.name for stage in self.every_stage]
+            raise InputError(f"no stage '{name}'; {did_you_mean(name, known)}")
         return names.index(name)
+
+    def table_of(self, name: str) -> str:
+        """The table that the stage called `name` is over; documents if there is no such stage."""
+        found = self.images.stages if self.images else ()
+        return IMAGES.name if name in {stage.name for stage in found} else DOCUMENTS.name
 
     def dependants(self, name: str) -> set[str]:
         """The stage called `name` and all stages that read, directly or not, what it writes."""
-        found = {self.stages[self.stage_index(name)].name}
-        for stage in self.stages:
+        plan = self.of(self.table_of(name))
+        found = {plan.stages[plan.stage_index(name)].name}
+        for stage in self.every_stage:
             if found & set(stage.origins.values()):
                 found.add(stage.name)
         return found
@@ -200,9 +253,17 @@ class _Planner:
             path = ("stages", name) if place == "stages" else ("on", "resources", name)
             self.add(path, f"recipe '{recipe.name}' has no such stage", fix)
         parsed = list(self._parsed(self._specs()))
-        stages = self._stages(self._steps(recipe, parsed))
-        rules = tuple(self._rules(stages, parsed))
-        return Plan(self.jobfile, recipe, inputs, stages, rules)
+        steps = self._steps(recipe, parsed)
+        parsed = [*self._own_rules(steps, parsed), *parsed]
+        by_table = self._stages(steps)
+        plans = {
+            table: Plan(self.jobfile, recipe, inputs, stages, (), TABLES[table])
+            for table, stages in by_table.items()
+        }
+        rules = self._rules(plans, parsed)
+        plans = {table: replace(plan, rules=rules[table]) for table, plan in plans.items()}
+        images = plans[IMAGES.name] if by_table[IMAGES.name] else None
+        return replace(plans[DOCUMENTS.name], images=images)
 
     def _recipe(self) -> Recipe:
         """The job's recipe; for an unknown one the nearest, so that the rest can be checked."""
@@ -277,32 +338,43 @@ class _Planner:
         for export in self.job.export:
             wanted |= set(FORMATS[export.format].reads) if export.format in FORMATS else set()
             wanted |= {SPANS} if export.mask_pii else set()
+        named = {s.name for s, operator in all_steps if operator.table == IMAGES.name}
+        images = bool(named & set(self.job.stages))
         steps: list[tuple[Step, Operator[Any]]] = []
         for step, operator in reversed(all_steps):
-            named = step.name in self.job.stages
-            if named or not step.on_demand or wanted & set(operator.writes.names):
+            if isinstance(operator, ImageVerdicts | ShownImages):
+                asked = images = images or shows_images(wanted)
+            else:
+                asked = not step.on_demand or bool(wanted & set(operator.writes.names))
+            if asked or step.name in self.job.stages:
                 steps.append((step, operator))
                 wanted |= set(operator.needs().names)
         return steps[::-1]
 
-    def _stages(self, steps: list[tuple[Step, Operator[Any]]]) -> tuple[Stage, ...]:
-        stages: list[Stage] = []
-        produced = {field.name: DOCUMENTS.name for field in DOCUMENTS.born}
-        produced[PAYLOAD_COLUMN] = DOCUMENTS.name
-        identity = {DOCUMENTS.name: fingerprint(DOCUMENTS.name, DOCUMENTS.version)}
+    def _stages(self, steps: list[tuple[Step, Operator[Any]]]) -> dict[str, tuple[Stage, ...]]:
+        """The stages over each table."""
+        stages: dict[str, list[Stage]] = {DOCUMENTS.name: [], IMAGES.name: []}
+        produced = {
+            table: dict.fromkeys([*TABLES[table].born.names, PAYLOADS[table]], table)
+            for table in stages
+        }
+        identity = {table: fingerprint(table, TABLES[table].version) for table in stages}
         for step, operator in steps:
-            missing = [name for name in operator.needs().names if name not in produced]
+            known = produced[operator.table]
+            missing = [name for name in operator.needs().names if name not in known]
             if missing:
                 path: Path_ = ("stages", step.name)
-                fix = f"measured before this stage are: {', '.join(produced)}"
+                fix = f"measured before this stage are: {', '.join(known)}"
                 self.add(path, f"nothing before this stage measures '{missing[0]}'", fix)
                 continue
-            origins = {name: produced[name] for name in operator.needs().names}
+            origins = {name: known[name] for name in operator.needs().names}
             stage = self._stage(step, operator, origins, identity)
-            stages.append(stage)
+            stages[operator.table].append(stage)
             identity[step.name] = stage.fingerprint
-            produced |= dict.fromkeys(operator.writes.names, step.name)
-        return tuple(stages)
+            known |= dict.fromkeys(operator.writes.names, step.name)
+            if isinstance(operator, ImageVerdicts):  # documents see the images' columns from here
+                produced[DOCUMENTS.name] = produced[IMAGES.name] | known
+        return {table: tuple(found) for table, found in stages.items()}
 
     def _operator(self, step: Step) -> Operator[Any]:
         """The stage's operator; with its default config where the job's is wrong."""
@@ -339,12 +411,30 @@ class _Planner:
 
     # Rules
 
-    def _rules(self, stages: tuple[Stage, ...], rules: list[Rule]) -> Iterator[PlacedRule]:
-        index_of = dict.fromkeys(DOCUMENTS.born.names, -1)
-        for index, stage in enumerate(stages):
-            index_of |= dict.fromkeys(stage.operator.writes.names, index)
-        placed = [PlacedRule(rule, self._place(rule, index_of)) for rule in rules]
-        yield from sorted(placed, key=lambda p: p.after)
+    def _own_rules(
+        self, steps: list[tuple[Step, Operator[Any]]], rules: list[Rule]
+    ) -> Iterator[Rule]:
+        """The rules that images are judged by in every job, but for those that the job restates."""
+        measured = {name for _, operator in steps for name in operator.writes.names}
+        for name, keep in _IMAGE_RULES.items():
+            rule = parse_rule(name, "images", keep, None, "omniloom")
+            if measured.issuperset(rule.expression.columns) and name not in {r.name for r in rules}:
+                yield rule
+
+    def _rules(
+        self, plans: dict[str, Plan], rules: list[Rule]
+    ) -> dict[str, tuple[PlacedRule, ...]]:
+        """The rules over each table, in the order of the stages that decide them."""
+        placed: dict[str, list[PlacedRule]] = {table: [] for table in plans}
+        for rule in rules:
+            plan = plans[IMAGES.name if rule.table == "images" else DOCUMENTS.name]
+            index_of = dict.fromkeys(plan.table.born.names, -1)
+            for index, stage in enumerate(plan.stages):
+                index_of |= dict.fromkeys(stage.operator.writes.names, index)
+            placed[plan.table.name].append(PlacedRule(rule, self._place(rule, index_of)))
+        return {
+            table: tuple(sorted(found, key=lambda p: p.after)) for table, found in placed.items()
+        }
 
     def _specs(self) -> dict[str, tuple[RuleSpec, str]]:
         """Rules by name: those of the fragments in order, then the job's own, which override."""
@@ -389,6 +479,8 @@ def exported_columns(plan: Plan, format_name: str) -> list[str]:
     """The columns that an export of the plan's documents reads: those it needs, those it takes."""
     kind = FORMATS[format_name]
     measured = output_schema(plan).names
+    if plan.images is not None:
+        measured += output_schema(plan.images).names
     return [*kind.reads, *(name for name in kind.takes if name in measured)]
 
 
@@ -400,8 +492,8 @@ def read_fragment(name: str) -> dict[str, RuleSpec]:
 
 
 def output_schema(plan: Plan) -> pa.Schema:
-    """All columns of the plan's documents: born, then those of each stage."""
-    fields = list(DOCUMENTS.born)
+    """All columns of the plan's rows: born, then those of each stage."""
+    fields = list(plan.table.born)
     for stage in plan.stages:
         fields.extend(stage.operator.writes)
     return pa.schema(fields)

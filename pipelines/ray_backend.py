@@ -118,13 +118,15 @@ class RayBackend(Backend):
         self.workers = execution.workers or max(cpus, 1)
         # Actors keep their CPUs while they idle. Where that would starve the tasks that feed
         # them, CPU actors run beside the tasks without a reservation.
-        self._reserve = cpus > len(self.groups())
-        self._pools: dict[tuple[int, ...], _Pool] = {}
+        self._reserve = cpus > sum(
+            len(self.groups(p)) for p in (plan, plan.images) if p is not None
+        )
+        self._pools: dict[tuple[str, tuple[int, ...]], _Pool] = {}
         self._deaths: dict[str, int] = {}
 
-    def groups(self) -> tuple[int, ...]:
+    def groups(self, plan: Plan) -> tuple[int, ...]:
         """Cut where the kind of worker changes: resources, or whether state is kept."""
-        kinds = [(s.resources, s.operator.stateful) for s in self.plan.stages]
+        kinds = [(s.resources, s.operator.stateful) for s in plan.stages]
         cuts = [i for i in range(1, len(kinds)) if kinds[i] != kinds[i - 1]]
         return (*cuts, len(kinds))
 
@@ -190,8 +192,8 @@ class RayBackend(Backend):
         return task.stateful(self.plan) or task.resources(self.plan).gpus > 0
 
     def _pool(self, task: Task) -> _Pool:
-        groups = getattr(task, "groups", ())
-        return self._pools.setdefault(groups, _Pool(task.resources(self.plan)))
+        part = (getattr(task, "table", ""), getattr(task, "groups", ()))
+        return self._pools.setdefault(part, _Pool(task.resources(self.plan)))
 
     def _actor(self, pool: _Pool) -> Any:
         if pool.idle:

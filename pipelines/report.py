@@ -159,7 +159,7 @@ def _headline(corpus: Corpus, sample: _Sample) -> str:
         ("share kept", _percent(summary.kept, summary.documents)),
         ("words kept", _total(kept, "word_count", sample)),
         ("images in kept documents", _total(kept, "image_count", sample)),
-        ("image files in the inputs", f"{summary.images:,}"),
+        ("image files in the inputs", f"{summary.captures:,}"),
         ("failed rows", f"{summary.failed:,}"),
     ]
     tiles = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures)

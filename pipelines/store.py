@@ -152,9 +152,17 @@ class Store:
         """Write a Parquet file atomically."""
         self.files.write(path, _serialised(table.replace_schema_metadata(metadata)))
 
-    def write_addressed(self, folder: str, unit: str, table: pa.Table) -> str:
+    def metadata(self, path: str) -> dict[bytes, bytes]:
+        """What a Parquet file says of itself."""
+        with self.files.open(path) as file:
+            found: dict[bytes, bytes] = pq.read_metadata(file).metadata or {}
+            return found
+
+    def write_addressed(
+        self, folder: str, unit: str, table: pa.Table, metadata: dict[bytes, bytes] | None = None
+    ) -> str:
         """Write a unit's file under a name that says what is in it; returns the name."""
-        data = _serialised(table)
+        data = _serialised(table.replace_schema_metadata(metadata))
         name = f"{unit}-{hashlib.blake2b(data, digest_size=8).hexdigest()}"
         self.files.write(f"{folder}/{name}.parquet", data)
         return name
@@ -198,9 +206,7 @@ class Store:
 
     def unit_record(self, folder: str, unit: str) -> UnitRecord:
         """The record of a unit that is done."""
-        with self.files.open(f"{folder}/{unit}.parquet") as file:
-            metadata = pq.read_metadata(file).metadata or {}
-        return UnitRecord.from_json(metadata[_RECORD_KEY])
+        return UnitRecord.from_json(self.metadata(f"{folder}/{unit}.parquet")[_RECORD_KEY])
 
 
 def _input_record(data: dict[str, Any]) -> InputRecord:

@@ -25,7 +25,12 @@ class Summary:
     documents: int = 0
     kept: int = 0
     failed: int = 0
+    captures: int = 0
+    """Images that the inputs hold."""
     images: int = 0
+    """Addresses of images that documents show."""
+    images_kept: int = 0
+    images_failed: int = 0
     inputs: int = 0
     units: int = 0
     contents: str = ""
@@ -40,23 +45,40 @@ class Summary:
         self.documents += record.rows
         self.kept += record.kept
         self.failed += record.failed
+        self._add_parts(record)
+
+    def add_images(self, record: UnitRecord) -> None:
+        """Count an image unit's record in."""
+        self.images += record.rows
+        self.images_kept += record.kept
+        self.images_failed += record.failed
+        self._add_parts(record)
+
+    def _add_parts(self, record: UnitRecord) -> None:
         for name, stage in record.stages.items():
             add_up(self.stages.setdefault(name, StageRecord(file="")), stage)
         for name, rule in record.rules.items():
             add_up(self.rules.setdefault(name, RuleRecord()), rule)
 
     @classmethod
-    def of(cls, inputs: Iterable[InputRecord], records: Iterable[UnitRecord]) -> Summary:
+    def of(
+        cls,
+        inputs: Iterable[InputRecord],
+        records: Iterable[UnitRecord],
+        images: Iterable[UnitRecord] = (),
+    ) -> Summary:
         """The summary of a whole corpus; `records` in the order of its units."""
         summary = cls()
         digests = []
         for record in records:
             summary.add(record)
             digests.append((record.unit, record.kept_digest))
+        for record in images:
+            summary.add_images(record)
         summary.contents = fingerprint(digests)
         for found in inputs:
             summary.inputs += 1
-            summary.images += found.images
+            summary.captures += found.images
             for reason, count in found.skipped.items():
                 summary.skipped[reason] = summary.skipped.get(reason, 0) + count
         return summary
@@ -108,12 +130,20 @@ def read_records(store: Store, folder: str, units: Iterable[str]) -> list[UnitRe
 
 def reference(plan: Plan, keys: list[str]) -> dict[str, Any]:
     """What the job refers to in its store: enough to read the corpus without the job file."""
-    return {
+    found = {
         "job": plan.jobfile.name,
         "recipe": plan.recipe.name,
+        "inputs": keys,
+        **_table_reference(plan),
+    }
+    return found | ({"images": _table_reference(plan.images)} if plan.images else {})
+
+
+def _table_reference(plan: Plan) -> dict[str, Any]:
+    """Where the results over one table are, and how they came about."""
+    return {
         "verdicts": plan.folder,
         "before": [plan.upto(index).folder for index in plan.barriers],
-        "inputs": keys,
         "stages": [
             {
                 "name": stage.name,

@@ -16,20 +16,22 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.base import ERROR_COLUMN, CorpusOperator, Resources
+from operators.base import ERROR_COLUMN, CorpusOperator, EngineMade, Resources
 from operators.rules import Rule
+from operators.shown import ImageVerdicts
 from operators.sources import ADDRESS
 from pipelines.measure import (
     BATCH_PAYLOAD_BYTES,
     BATCH_ROWS,
     checked,
     merged,
+    relisted,
     stored_schema,
     with_unreadable,
 )
-from pipelines.plan import PAYLOAD_COLUMN, Plan, Stage, fingerprint
+from pipelines.plan import PAYLOADS, Plan, Stage, fingerprint
+from pipelines.seen import SEEN_BY, archived_images, image_columns
 from pipelines.store import (
-    DONE,
     FAILED,
     PENDING,
     STATE,
@@ -63,6 +65,7 @@ class UnitTask:
     """Whether verdicts are written; false when only some stages are asked for."""
     judge_only: bool = False
     """Give up, with None for an answer, as soon as a row would have to be computed."""
+    table: str = DOCUMENTS.name
     made: dict[str, StageRecord] = field(default_factory=dict)
     """What stages have made already: earlier parts of the chain, those over the whole corpus and
     all before these."""
@@ -76,7 +79,8 @@ class UnitTask:
         return self.ref.rows
 
     def _members(self, plan: Plan) -> list[Stage]:
-        return [stage for stage in plan.stages[: self.groups[0]] if stage.name not in self.made]
+        stages = plan.of(self.table).stages[: self.groups[0]]
+        return [stage for stage in stages if stage.name not in self.made]
 
     def resources(self, plan: Plan) -> Resources:
         """The greatest request among the stages of this part of the chain."""
@@ -91,14 +95,16 @@ class UnitTask:
         """Compute what is missing, stage by stage; then write the verdicts."""
         chain = _Chain(self, worker)
         if self.settled is None:
-            chain.judge(worker.plan.rules_after(-1))
+            chain.judge(chain.plan.rules_after(-1))
         else:
             chain.take_up(self.settled)
         for index in range(self.settled or 0, self.groups[0]):
-            stage = worker.plan.stages[index]
+            stage = chain.plan.stages[index]
             if not chain.bring_up_to_date(stage):
                 return None
-            chain.judge(worker.plan.rules_after(index))
+            if isinstance(stage.operator, ImageVerdicts):
+                chain.drop_images()
+            chain.judge(chain.plan.rules_after(index))
         if self.last and len(self.groups) == 1:
             chain.commit()
         return chain.record
@@ -115,17 +121,18 @@ class _Chain:
 
     def __init__(self, task: UnitTask, worker: Worker) -> None:
         self.task, self.worker, self.store = task, worker, worker.store
+        self.plan = worker.plan.of(task.table)
         self.record = UnitRecord(task.ref.unit, task.ref.rows)
         self.alive = pa.array([True] * task.ref.rows, pa.bool_())
         self.dropped_by: list[str | None] = [None] * task.ref.rows
         self.verdicts: dict[str, pa.Array] = {}
         self.nodes_kept: pa.ListArray | None = None
-        self._paths = dict.fromkeys(DOCUMENTS.born.names, f"units/{task.ref.unit}.parquet")
+        self._paths = dict.fromkeys(self.plan.table.born.names, f"units/{task.ref.unit}.parquet")
         self._fresh: dict[str, pa.Table] = {}
 
     def take_up(self, settled: int) -> None:
         """Go on from the verdicts on the first `settled` stages."""
-        plan, unit = self.worker.plan, self.task.ref.unit
+        plan, unit = self.plan, self.task.ref.unit
         folder = plan.upto(settled).folder
         verdicts = self.store.read(f"{folder}/{unit}.parquet").combine_chunks()
         self.record.rules = self.store.unit_record(folder, unit).rules
@@ -142,8 +149,20 @@ class _Chain:
     # Columns
 
     def columns(self, names: Iterable[str]) -> pa.Table:
-        """The named columns of the whole unit, from this task's own results or from the store."""
-        return self.store.zipped(self._paths, names, self._fresh)
+        """The named columns of the whole unit, from this task's own results or from the store.
+
+        Documents see images' columns as lists along their nodes.
+        """
+        names = list(names)
+        own = [name for name in names if name in self._paths]
+        if own == names:
+            return self.store.zipped(self._paths, names, self._fresh)
+        table = self.store.zipped(self._paths, dict.fromkeys((*own, *SEEN_BY)), self._fresh)
+        assert self.plan.images is not None  # the planner found the columns there
+        seen = image_columns(
+            self.store, self.plan.images, table, [name for name in names if name not in own]
+        )
+        return pa.table({name: seen[name] if name in seen else table[name] for name in names})
 
     # Stages
 
@@ -153,9 +172,8 @@ class _Chain:
         False when there are such rows and the task is only to judge.
         """
         name, stored = self._best(stage)
-        states = stored[STATE] if stored is not None else pa.chunked_array([_zeros(self.alive)])
-        missing = self._missing(stage, states)
-        if len(missing) and isinstance(stage.operator, CorpusOperator):
+        missing = self._missing(stage, stored)
+        if len(missing) and isinstance(stage.operator, CorpusOperator | EngineMade):
             raise OperatorFailed(
                 f"stage '{stage.name}' was made for other rows of unit {self.task.ref.unit}; "
                 "something else changed the store meanwhile. Run the job again"
@@ -167,25 +185,38 @@ class _Chain:
             started = time.process_time()
             fresh = self._compute(stage, missing)
             report.cpu_seconds = time.process_time() - started
-            full = merged(stage, stored, fresh, missing, len(self.alive))
-            states = full[STATE]
-            report.file = self.store.write_addressed(stage.folder, self.task.ref.unit, full)
+            stored = full = merged(stage, stored, fresh, missing, len(self.alive))
+            report.file = self.store.write_addressed(
+                stage.folder, self.task.ref.unit, full, self._seen(stage)
+            )
             self._fresh[f"{stage.folder}/{report.file}.parquet"] = full
         path = f"{stage.folder}/{report.file}.parquet"
         self._paths |= dict.fromkeys(stage.operator.writes.names, path)
-        failed = pc.and_(pc.equal(states, FAILED), self.alive).combine_chunks()
+        failed = pc.and_(pc.equal(stored[STATE], FAILED), self.alive).combine_chunks()
         report.failed = _count(failed)
         report.reused = _count(self.alive) - report.computed
         self.record.stages[stage.name] = report
         self._drop(failed, f"error: {stage.name}")
         return True
 
-    def _missing(self, stage: Stage, states: pa.ChunkedArray) -> pa.Array:
-        """The rows to compute: alive and pending, or failed when errors are tried again."""
-        wanted = pc.equal(states, PENDING)
+    def _missing(self, stage: Stage, stored: pa.Table | None) -> pa.Array:
+        """The rows to compute: alive and pending; when errors are tried again, those too."""
+        if stored is None:
+            return pc.indices_nonzero(self.alive)
+        wanted = pc.equal(stored[STATE], PENDING)
         if self.task.retry_errors and stage.name not in self.task.made:
-            wanted = pc.or_(wanted, pc.equal(states, FAILED))
+            wanted = pc.or_(wanted, pc.equal(stored[STATE], FAILED))
+            again = stage.operator.retryable(stored)
+            if again is not None:
+                wanted = pc.or_(wanted, pc.fill_null(again, False))
         return pc.indices_nonzero(pc.and_(wanted, self.alive).combine_chunks())
+
+    def _seen(self, stage: Stage) -> dict[bytes, bytes] | None:
+        """For a stage that reads images' columns: which images its results rest on."""
+        if stage.name not in self.plan.joins:
+            return None
+        assert self.plan.joined is not None  # without it nobody sees images
+        return {_SEEN: self.record.stages[self.plan.stages[self.plan.joined].name].file.encode()}
 
     def _best(self, stage: Stage) -> tuple[str, pa.Table | None]:
         """The stored file that covers most living rows, by name, and its states.
@@ -193,20 +224,36 @@ class _Chain:
         Rows that succeeded count before rows that failed: a retry must not be forgotten. Where
         the file must be merged with new rows, all its columns.
         """
-        if stage.name in self.task.made:
-            names = [self.task.made[stage.name].file]
-        else:
-            names = sorted(self.task.files.get(stage.name, []))
         best, most, found = "", (-1, -1), None
-        for name in names:
-            table = self.store.read(f"{stage.folder}/{name}.parquet", [STATE])
-            done = _count(pc.and_(pc.equal(table[STATE], DONE), self.alive))
-            covered = _count(pc.and_(pc.not_equal(table[STATE], PENDING), self.alive))
-            if (done, covered) > most:
-                best, most, found = name, (done, covered), table
-        if found is not None and len(self._missing(stage, found[STATE])):
+        for name in self._candidates(stage):
+            table = self.store.read(f"{stage.folder}/{name}.parquet", self._telling(stage))
+            failed = pc.equal(table[STATE], FAILED)
+            again = stage.operator.retryable(table) if self.task.retry_errors else None
+            failed = failed if again is None else pc.or_(failed, pc.fill_null(again, False))
+            covered = pc.and_(pc.not_equal(table[STATE], PENDING), self.alive)
+            done = pc.and_(covered, pc.invert(failed))
+            if (_count(done), _count(covered)) > most:
+                best, most, found = name, (_count(done), _count(covered)), table
+        if found is not None and len(self._missing(stage, found)):
             return best, self.store.read(f"{stage.folder}/{best}.parquet")
         return best, found
+
+    def _candidates(self, stage: Stage) -> list[str]:
+        """The stored files of the unit that the stage may go on from."""
+        if stage.name in self.task.made:
+            return [self.task.made[stage.name].file]
+        names = sorted(self.task.files.get(stage.name, []))
+        seen = self._seen(stage)
+        if seen is None:
+            return names
+        of = {name: self.store.metadata(f"{stage.folder}/{name}.parquet") for name in names}
+        return [name for name in names if of[name].get(_SEEN) == seen[_SEEN]]
+
+    def _telling(self, stage: Stage) -> list[str]:
+        """The columns that say which rows of a stored file are to be computed again."""
+        kinds = [f for f in stage.operator.writes if not pa.types.is_large_binary(f.type)]
+        retried = self.task.retry_errors and stage.operator.asks_the_world
+        return [STATE, *(f.name for f in kinds if retried)]
 
     def _compute(self, stage: Stage, missing: pa.Array) -> pa.Table:
         """The stage's columns for the `missing` rows, batch by batch."""
@@ -214,14 +261,21 @@ class _Chain:
         parts = [stored_schema(operator).empty_table()]
         if not len(missing):
             return parts[0]
-        names = [name for name in operator.needs().names if name != PAYLOAD_COLUMN]
-        if PAYLOAD_COLUMN in operator.needs().names:
+        payload = PAYLOADS[self.plan.table.name]
+        names = [name for name in operator.needs().names if name != payload]
+        if payload not in operator.needs().names:
+            rows = self.columns(names).take(missing)
+            # What waits for others waits for all at once.
+            most = rows.num_rows if operator.asks_the_world else BATCH_ROWS
+            starts = range(0, rows.num_rows, most)
+            parts.extend(self._measure(stage, rows.slice(start, most)) for start in starts)
+        elif self.plan.table.name == DOCUMENTS.name:
             rows = self.columns(dict.fromkeys([*names, *ADDRESS])).take(missing)
             parts.extend(self._measure_pages(stage, rows))
         else:
-            rows = self.columns(names).take(missing)
-            starts = range(0, rows.num_rows, BATCH_ROWS)
-            parts.extend(self._measure(stage, rows.slice(start, BATCH_ROWS)) for start in starts)
+            rows = self.columns(self.plan.table.born.names).take(missing)
+            rows = rows.append_column(payload, archived_images(self.worker.plan.inputs, rows))
+            parts.append(self._measure(stage, rows))
         return pa.concat_tables(parts)
 
     def _measure_pages(self, stage: Stage, rows: pa.Table) -> Iterator[pa.Table]:
@@ -231,7 +285,7 @@ class _Chain:
             batch = rows.slice(start, pages.num_rows)
             start += pages.num_rows
             errors = pages[ERROR_COLUMN].combine_chunks()
-            batch = batch.append_column(pages.schema.field(0), pages[PAYLOAD_COLUMN])
+            batch = batch.append_column(pages.schema.field(0), pages[PAYLOADS[DOCUMENTS.name]])
             measured = self._measure(stage, batch.filter(pc.is_null(errors)))
             whole = measured.num_rows == batch.num_rows
             yield measured if whole else with_unreadable(measured, errors)
@@ -252,18 +306,28 @@ class _Chain:
         if not rules:
             return
         asked = self.alive
-        documents = self._passed_documents([r for r in rules if r.table == "documents"])
+        rows = self._passed_rows([r for r in rules if r.table != "nodes"])
         nodes = self._passed_nodes([r for r in rules if r.table == "nodes"])
         for rule in rules:
             if rule.table == "nodes":
                 self._judge_nodes(rule, nodes[rule.name])
             else:
-                self._judge_documents(rule, documents[rule.name], asked)
+                self._judge_rows(rule, rows[rule.name], asked)
 
-    def _passed_documents(self, rules: list[Rule]) -> dict[str, pa.Array]:
-        """What each rule says of each document."""
+    def drop_images(self) -> None:
+        """Drop the nodes of images that were dropped."""
+        dropped = self.columns(["node_image_dropped_by"])["node_image_dropped_by"].combine_chunks()
+        kept = pc.is_null(pc.list_flatten(pc.if_else(self.alive, dropped, None)))
+        if self.nodes_kept is not None:
+            before = pc.list_flatten(pc.if_else(self.alive, self.nodes_kept, None))
+            kept = pc.and_(kept, before)
+        self.nodes_kept = relisted(kept, pc.if_else(self.alive, dropped, None))
+
+    def _passed_rows(self, rules: list[Rule]) -> dict[str, pa.Array]:
+        """What each rule says of each row of the table."""
         names = {name for rule in rules for name in rule.expression.columns}
-        return _passes(rules, self.columns(["doc_id", *sorted(names)]))
+        identity = self.plan.table.born.names[0]
+        return _passes(rules, self.columns(dict.fromkeys([identity, *sorted(names)])))
 
     def _passed_nodes(self, rules: list[Rule]) -> dict[str, pa.ListArray]:
         """What each rule says of each node of the living documents; nodes without text pass."""
@@ -282,7 +346,7 @@ class _Chain:
                 flat[name] = value.take(parents)
         textless = pc.invert(pc.list_flatten(has_text))
         return {
-            name: _relisted(pc.or_(passed, textless), has_text)
+            name: relisted(pc.or_(passed, textless), has_text)
             for name, passed in _passes(rules, pa.table(flat)).items()
         }
 
@@ -290,9 +354,9 @@ class _Chain:
     def _has_text(self) -> pa.ListArray:
         """Whether each node has text; an image is never dropped with its neighbours."""
         nodes = self.columns(["nodes"])["nodes"].combine_chunks()
-        return _relisted(pc.is_valid(pc.struct_field(pc.list_flatten(nodes), "text")), nodes)
+        return relisted(pc.is_valid(pc.struct_field(pc.list_flatten(nodes), "text")), nodes)
 
-    def _judge_documents(self, rule: Rule, passed: pa.Array, asked: pa.Array) -> None:
+    def _judge_rows(self, rule: Rule, passed: pa.Array, asked: pa.Array) -> None:
         dropped = pc.and_(asked, pc.invert(passed))
         first = pc.and_(dropped, self.alive)
         self.record.rules[rule.name] = RuleRecord(_count(asked), _count(dropped), _count(first))
@@ -308,7 +372,7 @@ class _Chain:
             before = pc.list_flatten(pc.if_else(self.alive, self.nodes_kept, None))
             kept = pc.and_(flat, before)
             first = _count(before) - _count(kept)
-        self.nodes_kept = _relisted(kept, verdict)
+        self.nodes_kept = relisted(kept, verdict)
         with_text = pc.list_flatten(pc.if_else(self.alive, self._has_text, None))
         self.record.rules[rule.name] = RuleRecord(_count(with_text), _count(pc.invert(flat)), first)
 
@@ -329,7 +393,6 @@ class _Chain:
         if self.nodes_kept is not None:
             columns["nodes_kept"] = pc.if_else(self.alive, self.nodes_kept, None)
         columns |= {f"{_RULE}{name}": verdict for name, verdict in self.verdicts.items()}
-        sizes = self.columns(["payload_bytes"])["payload_bytes"].combine_chunks()
         self.record.kept = _count(self.alive)
         marks = [self.alive.to_pylist()]
         if self.nodes_kept is not None:
@@ -337,16 +400,16 @@ class _Chain:
         files = [stage.file for stage in self.record.stages.values()]
         self.record.alive_digest = fingerprint(marks[0])
         self.record.kept_digest = fingerprint(marks, files)
-        self.record.kept_bytes = pc.sum(sizes.filter(self.alive)).as_py() or 0
-        folder = self.worker.plan.upto(self.task.groups[0]).folder
+        if self.plan.table.name == DOCUMENTS.name:
+            sizes = self.columns(["payload_bytes"])["payload_bytes"].combine_chunks()
+            self.record.kept_bytes = pc.sum(sizes.filter(self.alive)).as_py() or 0
+        folder = self.plan.upto(self.task.groups[0]).folder
         self.store.write_verdicts(folder, pa.table(columns), self.record)
 
 
 _RULE = "rule."
-
-
-def _zeros(like: pa.Array) -> pa.Array:
-    return pa.array([PENDING] * len(like), pa.uint8())
+_SEEN = b"omniloom.seen"
+"""In the metadata of a stage file: the file that says which images were kept."""
 
 
 def _count(mask: pa.Array) -> int:
@@ -360,13 +423,3 @@ def _passes(rules: list[Rule], table: pa.Table) -> dict[str, pa.Array]:
     # A rule without columns is a constant: the first column makes all answers as long as the table.
     answers = frame.select(pl.first().alias(""), *(r.passes().alias(r.name) for r in rules))
     return {rule.name: answers[rule.name].to_arrow() for rule in rules}
-
-
-def _relisted(flat: pa.Array, like: pa.ListArray) -> pa.ListArray:
-    """The flat values as lists of the lengths of `like`, null where it is null."""
-    lengths = pc.fill_null(pc.list_value_length(like), 0).to_pylist()
-    offsets = [0]
-    for length in lengths:
-        offsets.append(offsets[-1] + length)
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)
-    return pc.if_else(pc.is_valid(like), lists, None)

@@ -438,6 +438,7 @@ _ALL = [
         "documents",
         level="image",
     ),
+    Column("capture_uri", pa.string(), "input that holds a capture of the image", level="image"),
     Column("archived_image", pa.large_binary(), "bytes that the inputs hold of it", level="image"),
     # Images: fetched.
     Column(
@@ -491,6 +492,8 @@ _ALL = [
         "rule or error that dropped the node's image; null for kept images and texts",
         level="node",
     ),
+    Column("node_image_unit", pa.string(), "unit that the node's image is in", level="node"),
+    Column("node_image_row", pa.int32(), "row of the node's image in its unit", level="node"),
     # Documents: texts and images compared.
     Column(
         "node_clip_embedding",

@@ -104,3 +104,9 @@ class Job(_Strict):
     max_error_rate: float = Field(
         0.01, ge=0, le=1, description="share of documents that may fail before the run stops"
     )
+    max_image_error_rate: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="the same for images, of which many are broken or not what they seem",
+    )

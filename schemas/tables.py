@@ -60,8 +60,22 @@ CAPTURES = Table(
 IMAGES = Table(
     name="images",
     version=1,
-    meaning="one row an address of an image, by the first document that shows it",
-    born=columns.schema("image_url"),
+    meaning="one row an address of an image, by the first document that shows it; "
+    "where the inputs hold a capture of it, with that capture's place",
+    born=pa.schema(
+        [
+            item.with_nullable(item.name != "image_url")
+            for item in columns.schema(
+                "image_url",
+                "capture_uri",
+                "source_file",
+                "source_offset",
+                "source_record",
+                "payload_digest",
+                "image_type",
+            )
+        ]
+    ),
 )
 
 TABLES = {table.name: table for table in (DOCUMENTS, CAPTURES, IMAGES)}

@@ -140,7 +140,7 @@ def test_ray_gives_stages_with_state_workers_of_their_own(
     plan = compile_plan(load_job(write_job(tmp_path, on=on)))
     made = make_backend(plan)
     try:
-        assert made.groups() == (2, 3)
+        assert made.groups(made.plan) == (2, 3)
         assert LanguageId.stateful
     finally:
         made.close()

@@ -1,0 +1,75 @@
+"""What rows of one table see of another: images of their captures, documents of their images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.sources import ADDRESS
+from pipelines.measure import relisted
+from pipelines.plan import Input, Plan
+from pipelines.store import Store, UnitRecord
+from schemas.columns import column
+
+SEEN_BY = ("node_image_unit", "node_image_row", "node_image_dropped_by")
+"""The columns by which documents find their images."""
+
+
+def image_columns(
+    store: Store, images: Plan, documents: pa.Table, names: Sequence[str]
+) -> dict[str, pa.Array]:
+    """The named image columns as `documents` see them: lists along their nodes.
+
+    Null where a node is no image, or one that was dropped. `documents` has the columns `SEEN_BY`.
+    """
+    units, rows, dropped_by = (documents[name].combine_chunks() for name in SEEN_BY)
+    kept = pc.is_null(pc.list_flatten(dropped_by))
+    flat_units = pc.if_else(kept, pc.list_flatten(units), None).dictionary_encode()
+    codes = pc.fill_null(flat_units.indices, -1).to_numpy()
+    flat_rows = pc.fill_null(pc.list_flatten(rows), 0).to_numpy()
+    order = np.argsort(codes, kind="stable")
+    tables = []
+    for code, unit in enumerate(flat_units.dictionary.to_pylist()):
+        low, high = np.searchsorted(codes[order], [code, code + 1])
+        paths = image_paths(images, store.unit_record(images.folder, unit))
+        table = store.zipped(paths, names)
+        tables.append(table.take(pa.array(flat_rows[order[low:high]])))
+    shown = int(np.searchsorted(codes[order], 0))  # before it come nodes without a kept image
+    place = np.full(len(codes), -1)
+    place[order[shown:]] = np.arange(len(codes) - shown)
+    positions = pa.array(place, mask=place < 0)
+    found = {}
+    for name in names:
+        chunks = [chunk for table in tables for chunk in table[name].chunks]
+        flat = pa.chunked_array(chunks, column(name).type).combine_chunks()
+        found[name] = relisted(flat.take(positions), units)
+    return found
+
+
+def image_paths(images: Plan, record: UnitRecord) -> dict[str, str]:
+    """The file of each column of an image unit that is done."""
+    paths = dict.fromkeys(images.table.born.names, f"units/{record.unit}.parquet")
+    for stage in images.stages:
+        path = f"{stage.folder}/{record.stages[stage.name].file}.parquet"
+        paths |= dict.fromkeys(stage.operator.writes.names, path)
+    return paths
+
+
+def archived_images(inputs: Sequence[Input], rows: pa.Table) -> pa.Array:
+    """The bytes that the job's inputs hold of each image; null where they hold none."""
+    found: list[bytes | None] = [None] * rows.num_rows
+    rows = rows.rename_columns({"image_url": "url"})
+    places = rows["capture_uri"].combine_chunks().dictionary_encode()
+    by_uri = {entry.uri: entry.source for entry in inputs}
+    for code, uri in enumerate(places.dictionary.to_pylist()):
+        if uri in by_uri:
+            mine = pc.indices_nonzero(pc.equal(places.indices, code))
+            wanted = rows.take(mine).select(ADDRESS)
+            order = pc.sort_indices(wanted, [("source_record", "ascending")])
+            read = by_uri[uri].read(uri, wanted.take(order))
+            for position, data in zip(mine.take(order).to_pylist(), read, strict=True):
+                found[position] = None if isinstance(data, Exception) else data
+    return pa.array(found, pa.large_binary())
