@@ -7,7 +7,7 @@ corpus.document("https://…").verdicts              # what every rule said, wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,13 +16,13 @@ import polars as pl
 import pyarrow as pa
 
 from operators.registry import SOURCES
-from operators.rules import Comparison, Expression, Level, parse
+from operators.rules import LEVELS, Comparison, Expression, parse
 from operators.sources import ADDRESS
 from pipelines.render import document_html
 from pipelines.store import ERRORS, InputRecord, RuleRecord, StageRecord, Store, UnitRecord
 from pipelines.summary import BORN, Summary, read_records, unit_refs
 from schemas.errors import CorpusError, did_you_mean
-from schemas.tables import DOCUMENTS
+from schemas.tables import DOCUMENTS, IMAGES, Table
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,72 @@ class Document:
         return document_html(self)
 
 
+class TableView:
+    """The rows of one of a corpus's tables, with their verdicts."""
+
+    def __init__(self, store: Store, reference: dict[str, Any], table: Table) -> None:
+        self.store, self.table = store, table
+        self.stages: list[dict[str, Any]] = reference["stages"]
+        self.rules: list[dict[str, Any]] = reference["rules"]
+        self.folder: str = reference["verdicts"]
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that a row has."""
+        return [*self.table.born.names, *(c for stage in self.stages for c in stage["columns"])]
+
+    def records(self, units: Iterable[str]) -> list[UnitRecord]:
+        """The records of those of the units that are done."""
+        done = set(self.store.names(self.folder))
+        return read_records(self.store, self.folder, [unit for unit in units if unit in done])
+
+    def paths(self, record: UnitRecord) -> dict[str, str]:
+        """The file of each column of a unit."""
+        paths = dict.fromkeys(self.table.born.names, f"units/{record.unit}.parquet")
+        for stage in self.stages:
+            path = f"{stage['folder']}/{record.stages[stage['name']].file}.parquet"
+            paths |= dict.fromkeys(stage["columns"], path)
+        return paths
+
+    def verdicts(self, record: UnitRecord) -> pa.Table:
+        """What was decided about each row of a unit."""
+        return self.store.read(f"{self.folder}/{record.unit}.parquet")
+
+    def frame(
+        self, records: Iterable[UnitRecord], names: Sequence[str], *, kept: bool | None
+    ) -> pl.DataFrame:
+        """The named columns (default: those that rows are born with), `kept` and `dropped_by`.
+
+        Raises:
+            CorpusError: no such column.
+        """
+        names = list(names or self.table.born.names)
+        for name in names:
+            if name not in self.columns:
+                raise CorpusError(f"no column '{name}'; {did_you_mean(name, self.columns)}")
+        parts = [self._unit(record, names, kept=kept) for record in records]
+        if not parts:
+            return pl.DataFrame(schema=[*names, "kept", "dropped_by"])
+        frame = pl.from_arrow(pa.concat_tables(parts))
+        assert isinstance(frame, pl.DataFrame)  # from_arrow of a table
+        return frame
+
+    def _unit(self, record: UnitRecord, names: list[str], *, kept: bool | None) -> pa.Table:
+        verdicts = self.verdicts(record)
+        table = self.store.zipped(self.paths(record), names)
+        for name in ("kept", "dropped_by"):
+            table = table.append_column(name, verdicts[name])
+        return table if kept is None else table.filter(pa.compute.equal(table["kept"], kept))
+
+
 class Corpus:
     """A job's corpus in its store. Nothing is read before it is asked for."""
 
     def __init__(self, store: Store, reference: dict[str, Any]) -> None:
         self.store, self.reference = store, reference
         self.job: str = reference["job"]
-        self.stages: list[dict[str, Any]] = reference["stages"]
-        self.rules: list[dict[str, Any]] = reference["rules"]
+        self._documents_view = TableView(store, reference, DOCUMENTS)
+        self.stages, self.rules = self._documents_view.stages, self._documents_view.rules
 
     def __repr__(self) -> str:
         count = self.summary.documents
@@ -112,7 +170,7 @@ class Corpus:
     @property
     def columns(self) -> list[str]:
         """Every column that a document has."""
-        return [*DOCUMENTS.born.names, *(c for stage in self.stages for c in stage["columns"])]
+        return self._documents_view.columns
 
     @cached_property
     def summary(self) -> Summary:
@@ -130,9 +188,7 @@ class Corpus:
     @cached_property
     def records(self) -> list[UnitRecord]:
         """Records of the units that are done, in corpus order."""
-        done = set(self.store.names(self.reference["verdicts"]))
-        units = [ref.unit for ref in unit_refs(self._inputs) if ref.unit in done]
-        return read_records(self.store, self.reference["verdicts"], units)
+        return self._documents_view.records(ref.unit for ref in unit_refs(self._inputs))
 
     # Frames
 
@@ -143,57 +199,17 @@ class Corpus:
         Raises:
             CorpusError: no such column.
         """
-        names = list(columns or DOCUMENTS.born.names)
-        self._check(names)
-        parts = [self._unit(record, names, kept=kept) for record in self.records]
-        if not parts:
-            return pl.DataFrame(schema=[*names, "kept", "dropped_by"])
-        frame = pl.from_arrow(pa.concat_tables(parts))
-        assert isinstance(frame, pl.DataFrame)  # from_arrow of a table
-        return frame
-
-    def _check(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self.columns:
-                raise CorpusError(f"no column '{name}'; {did_you_mean(name, self.columns)}")
-
-    def _paths(self, record: UnitRecord) -> dict[str, str]:
-        paths = dict.fromkeys(DOCUMENTS.born.names, f"units/{record.unit}.parquet")
-        for stage in self.stages:
-            path = f"{stage['folder']}/{record.stages[stage['name']].file}.parquet"
-            paths |= dict.fromkeys(stage["columns"], path)
-        return paths
-
-    def _verdicts(self, record: UnitRecord) -> pa.Table:
-        return self.store.read(f"{self.reference['verdicts']}/{record.unit}.parquet")
-
-    def _unit(self, record: UnitRecord, names: list[str], *, kept: bool | None) -> pa.Table:
-        verdicts = self._verdicts(record)
-        table = self.store.zipped(self._paths(record), names)
-        for name in ("kept", "dropped_by"):
-            table = table.append_column(name, verdicts[name])
-        return table if kept is None else table.filter(pa.compute.equal(table["kept"], kept))
+        return self._documents_view.frame(self.records, columns, kept=kept)
 
     def funnel(self) -> pl.DataFrame:
         """One row a stage's errors and a rule, in order: asked, dropped, first to drop, left."""
-        left, rows = self.summary.documents, []
-        for stage in ({"name": BORN}, *self.stages):
-            failed = self.summary.stages.get(stage["name"], StageRecord("")).failed
-            left -= failed
-            if failed:
-                rows.append((stage["name"], "error", "", left + failed, failed, failed, left))
-            for rule in (r for r in self.rules if r["stage"] == stage["name"]):
-                counts = self.summary.rules.get(rule["name"], RuleRecord())
-                if rule["table"] == "documents":
-                    left -= counts.first
-                side = "keep" if rule["keeps"] else "drop"
-                text = f"{side}: {rule['expression']}"
-                if rule["table"] == "nodes":
-                    text = f"nodes, {text}"
-                row = (rule["name"], text, counts.asked, counts.dropped, counts.first, left)
-                rows.append((stage["name"], *row))
-        names = ["stage", "rule", "condition", "asked", "dropped", "first", "left"]
-        return pl.DataFrame(rows, schema=names, orient="row")
+        return _funnel(self._documents_view, self.summary, self.summary.documents)
+
+    def image_funnel(self) -> pl.DataFrame:
+        """The same for the images that documents show; no rows where a job measures none."""
+        if self._images_view is None:
+            return pl.DataFrame(schema=_FUNNEL)
+        return _funnel(self._images_view, self.summary, self.summary.images)
 
     # Documents
 
@@ -212,7 +228,7 @@ class Corpus:
     def _where(self, wanted: Any, limit: int | None) -> list[Document]:
         found: list[Document] = []
         for record in self.records:
-            reasons = self._verdicts(record)["dropped_by"].to_pylist()
+            reasons = self._documents_view.verdicts(record)["dropped_by"].to_pylist()
             rows = [row for row, reason in enumerate(reasons) if wanted(reason)]
             room = len(rows) if limit is None else limit - len(found)
             found.extend(self._documents(record, rows[:room]))
@@ -249,8 +265,12 @@ class Corpus:
         chosen = pa.array(rows, pa.int64())
         if not len(chosen):
             return
-        values = self.store.zipped(self._paths(record), self.columns).take(chosen).to_pylist()
-        verdicts = self._verdicts(record).take(chosen).to_pylist()
+        values = (
+            self.store.zipped(self._documents_view.paths(record), self.columns)
+            .take(chosen)
+            .to_pylist()
+        )
+        verdicts = self._documents_view.verdicts(record).take(chosen).to_pylist()
         errors = {
             stage["name"]: self.store.read(
                 f"{stage['folder']}/{record.stages[stage['name']].file}.parquet", [ERRORS]
@@ -293,13 +313,39 @@ class Corpus:
     @cached_property
     def _expressions(self) -> dict[str, Expression]:
         """The rules' conditions by rule name, parsed once for all documents."""
-        levels: dict[str, Level] = {"nodes": "node", "documents": "document"}
-        return {r["name"]: parse(r["expression"], levels[r["table"]]) for r in self.rules}
+        return {r["name"]: parse(r["expression"], LEVELS[r["table"]]) for r in self.rules}
 
     # Images
 
     @cached_property
-    def _image_rows(self) -> dict[str, tuple[int, dict[str, Any]]]:
+    def _images_view(self) -> TableView | None:
+        found = self.reference.get("images")
+        return TableView(self.store, found, IMAGES) if found else None
+
+    @cached_property
+    def _image_records(self) -> list[UnitRecord]:
+        """Records of the units of images, in the order of the documents that show them first."""
+        for group in self.reference.get("done", {}).get("groups", {}).values():
+            state = self.store.read_json(f"{group['folder']}/{group['living']}/done.json")
+            if self._images_view is not None and "born" in state:
+                born = (name for rows in state["born"].values() for name, _, _ in rows)
+                return self._images_view.records(born)
+        return []
+
+    def images(self, *columns: str, kept: bool | None = None) -> pl.DataFrame:
+        """A frame of the images that documents show, one row an address, as `documents` does.
+
+        Raises:
+            CorpusError: no such column, or no stage of the job is over images.
+        """
+        if self._images_view is None:
+            raise CorpusError(
+                f"job '{self.job}' measures no images; see captures() for those in its inputs"
+            )
+        return self._images_view.frame(self._image_records, columns, kept=kept)
+
+    @cached_property
+    def _captures(self) -> dict[str, tuple[int, dict[str, Any]]]:
         rows: dict[str, tuple[int, dict[str, Any]]] = {}
         for number, found in enumerate(self._inputs):
             if found.images:
@@ -307,21 +353,55 @@ class Corpus:
                     rows.setdefault(row["image_url"], (number, row))
         return rows
 
-    def images(self) -> pl.DataFrame:
+    def captures(self) -> pl.DataFrame:
         """The image captures that the inputs hold, one row a URL."""
-        return pl.DataFrame([row for _, row in self._image_rows.values()])
+        return pl.DataFrame([row for _, row in self._captures.values()])
 
     def image(self, url: str) -> bytes | None:
-        """The bytes of an image that the inputs hold; None when they do not, or not readably."""
-        if url not in self._image_rows:
+        """The bytes of an image as fetched, or as the inputs hold it; None when there are none."""
+        if self._images_view is not None and "image_data" in self._images_view.columns:
+            for record in self._image_records:
+                paths = self._images_view.paths(record)
+                urls = self.store.read(paths["image_url"], ["image_url"])["image_url"].to_pylist()
+                if url in urls:
+                    data = self.store.read(paths["image_data"], ["image_data"])["image_data"]
+                    found: bytes | None = data[urls.index(url)].as_py()
+                    return found
+        return self._captured(url)
+
+    def _captured(self, url: str) -> bytes | None:
+        if url not in self._captures:
             return None
-        number, row = self._image_rows[url]
+        number, row = self._captures[url]
         found = self._inputs[number]
         config = {name: value for name, value in found.source.items() if name != "name"}
         source = SOURCES[found.source["name"]].model_validate(config)
         address = pa.table({name: [row.get(name, url)] for name in ADDRESS})
         result = next(source.read(found.uri, address), None)
         return None if isinstance(result, Exception) else result
+
+
+_FUNNEL = ["stage", "rule", "condition", "asked", "dropped", "first", "left"]
+
+
+def _funnel(view: TableView, summary: Summary, left: int) -> pl.DataFrame:
+    """The rows of the funnel of one table, which begins with `left` rows."""
+    rows: list[tuple[Any, ...]] = []
+    for stage in ({"name": BORN}, *view.stages):
+        failed = summary.stages.get(stage["name"], StageRecord("")).failed
+        left -= failed
+        if failed:
+            rows.append((stage["name"], "error", "", left + failed, failed, failed, left))
+        for rule in (r for r in view.rules if r["stage"] == stage["name"]):
+            counts = summary.rules.get(rule["name"], RuleRecord())
+            if rule["table"] != "nodes":
+                left -= counts.first
+            text = f"{'keep' if rule['keeps'] else 'drop'}: {rule['expression']}"
+            if rule["table"] == "nodes":
+                text = f"nodes, {text}"
+            row = (rule["name"], text, counts.asked, counts.dropped, counts.first, left)
+            rows.append((stage["name"], *row))
+    return pl.DataFrame(rows, schema=_FUNNEL, orient="row")
 
 
 def _message(error: dict[str, str]) -> str:

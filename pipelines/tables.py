@@ -11,6 +11,7 @@ from rich.table import Table
 from operators.base import Operator
 from operators.export import FORMATS
 from operators.registry import OPERATORS, SOURCES
+from operators.rules import Rule
 from pipelines.contamination import contaminated_benchmarks, contaminated_items
 from pipelines.corpus import Corpus, Document, Verdict
 from pipelines.engine import RunResult
@@ -37,27 +38,42 @@ def safe(text: str) -> str:
 
 
 def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, int]]:
-    """Rows of the funnel: stage, rule, condition, documents dropped first, documents left.
+    """Rows of the funnel: stage, rule, condition, rows dropped first, rows left.
 
-    Rules that dropped nothing are left out.
+    Rows are images where a stage is over these, else documents. Rules that dropped nothing are
+    left out.
     """
-    left, rows = summary.documents, []
-    names = [BORN, *(stage.name for stage in plan.stages)]
-    for index, name in enumerate(names, start=-1):
-        failed = summary.stages[name].failed if name in summary.stages else 0
-        if failed:
-            left -= failed
-            rows.append((name, "(error)", "row failed; see omniloom explain", failed, left))
-        for rule in plan.rules_after(index):
-            counts = summary.rules.get(rule.name, RuleRecord())
-            if rule.table == "documents":
-                left -= counts.first
-                dropped, text = counts.first, rule.text
-            else:
-                dropped, text = 0, f"{counts.first} of {counts.asked} nodes: {rule.text}"
-            if counts.first:
-                rows.append((name, rule.name, text, dropped, left))
-    return rows
+    found: dict[tuple[str, str], list[tuple[str, str, str, int, int]]] = {}
+    tables = [(plan, summary.documents)]
+    tables += [(plan.images, summary.images)] if plan.images else []
+    for table, left in tables:
+        for index in range(-1, len(table.stages)):
+            name = table.stages[index].name if index >= 0 else BORN
+            failed = summary.stages[name].failed if name in summary.stages else 0
+            rows = found[table.table.name, name] = []
+            if failed:
+                left -= failed
+                rows.append((name, "(error)", "row failed; see omniloom explain", failed, left))
+            for rule in table.rules_after(index):
+                counts = summary.rules.get(rule.name, RuleRecord())
+                dropped = 0 if rule.table == "nodes" else counts.first
+                left -= dropped
+                if counts.first:
+                    text = _condition(rule, counts)
+                    rows.append((name, rule.name, text, dropped, left))
+    names = [(plan.table.name, BORN)]
+    names += [(plan.table_of(stage.name), stage.name) for stage in plan.every_stage]
+    return [row for name in names for row in found[name]]
+
+
+def _condition(rule: Rule, counts: RuleRecord) -> str:
+    match rule.table:
+        case "nodes":
+            return f"{counts.first} of {counts.asked} nodes: {rule.text}"
+        case "images":
+            return f"images: {rule.text}"
+        case _:
+            return rule.text
 
 
 _BESIDE_CONDITION = 60  # columns of the terminal
@@ -80,7 +96,7 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
     for row_stage, rule, condition, dropped, left in funnel_rows(plan, summary):
         table.add_row(row_stage, safe(rule), safe(condition), str(dropped or ""), str(left))
     out.print(table)
-    idle = len(plan.rules) - sum(counts.first > 0 for counts in summary.rules.values())
+    idle = len(plan.every_rule) - sum(counts.first > 0 for counts in summary.rules.values())
     if idle:
         out.print(f"{idle} more rules dropped nothing; see the report")
     if summary.skipped:
@@ -91,6 +107,8 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
         out.print(f"stage '{stage}' is up to date; no verdicts and no export were made")
     else:
         share = summary.kept / summary.documents if summary.documents else 0
+        if plan.images is not None:
+            out.print(f"images    {summary.images_kept} of {summary.images} addresses kept")
         out.print(f"kept      {summary.kept} of {summary.documents} documents ({share:.0%})")
 
 

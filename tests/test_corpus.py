@@ -99,7 +99,7 @@ def test_documents_iterate_in_order_and_filters_agree(corpus: Corpus) -> None:
 
 
 def test_images_of_the_inputs_can_be_read_back(corpus: Corpus) -> None:
-    frame = corpus.images()
+    frame = corpus.captures()
     assert len(frame) == 27
     for url, size in frame.select("image_url", "image_bytes").head(5).iter_rows():
         data = corpus.image(url)
