@@ -18,13 +18,15 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
+from operators.base import Resources
 from pipelines.plan import Plan
 from pipelines.work import Task, Worker, described
 from schemas.errors import InputError, OmniloomError, OperatorFailed, WorkerLost
@@ -93,22 +95,54 @@ def require_ray() -> None:
 class _Process:
     process: BaseProcess
     pipe: Connection
+    gpus: float
+    devices: str
+    """The GPUs that it sees, as CUDA numbers them; none for a worker without."""
     task: Task | None = None
 
 
-class LocalBackend(Backend):
-    """Worker processes on this machine, or with `workers: 0` the calling process itself."""
+def gpu_devices() -> list[str]:
+    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES has for them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
 
-    def __init__(self, plan: Plan) -> None:
+
+def gpu_slots(devices: Sequence[str], gpus: float) -> list[str]:
+    """The devices of each worker that asks for so many GPUs, or for a part of one."""
+    if gpus < 1:
+        return [device for device in devices for _ in range(int(1 / gpus))]
+    each = int(gpus)
+    starts = range(0, len(devices) - each + 1, each)
+    return [",".join(devices[start : start + each]) for start in starts]
+
+
+class LocalBackend(Backend):
+    """Worker processes on this machine, or with `workers: 0` the calling process itself.
+
+    Where the machine has GPUs, stages that ask for some have workers of their own, as many as GPUs
+    allow; each sees its own devices. Where it has none, all stages run on CPUs.
+    """
+
+    def __init__(self, plan: Plan, devices: Sequence[str] | None = None) -> None:
         super().__init__(plan)
         wanted = plan.jobfile.job.on.workers
         self.workers = cpu_count() if wanted is None else wanted
+        found = gpu_devices() if devices is None else devices
+        self.devices = list(found) if self.workers else []
         self._processes: list[_Process] = []
         self._deaths: dict[str, int] = {}
 
     def groups(self, plan: Plan) -> tuple[int, ...]:
-        """One group: a worker runs the whole chain, and columns stay in its memory."""
-        return (len(plan.stages),)
+        """Cut where GPUs are asked for; else a worker runs the whole chain in its memory."""
+        asked = [self._gpus(stage.resources) for stage in plan.stages]
+        cuts = [index for index in range(1, len(asked)) if asked[index] != asked[index - 1]]
+        return (*cuts, len(asked))
+
+    def _gpus(self, resources: Resources) -> float:
+        """How many GPUs a worker gets; none where the machine has fewer."""
+        return resources.gpus if resources.gpus and gpu_slots(self.devices, resources.gpus) else 0
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Done]:
         """Hand tasks to idle workers as long as there are any."""
@@ -116,37 +150,55 @@ class LocalBackend(Backend):
             yield from run_here(self.plan, tasks)
             return
         source = iter(tasks)
-        again: deque[Task] = deque()
+        waiting: deque[Task] = deque()
         try:
             while True:
-                self._hand_out(source, again)
+                self._hand_out(source, waiting)
                 busy = [p for p in self._processes if p.task is not None]
                 if not busy:
                     return
                 for ready in wait([p.pipe for p in busy]):
                     process = next(p for p in busy if p.pipe is ready)
-                    yield from self._collect(process, again)
+                    yield from self._collect(process, waiting)
         finally:
             if any(p.task is not None for p in self._processes):
                 self.close()
 
-    def _hand_out(self, source: Iterator[Task], again: deque[Task]) -> None:
-        while True:
-            idle = next((p for p in self._processes if p.task is None), None)
-            if idle is None and len(self._processes) >= self.workers:
-                return
-            task = again.popleft() if again else next(source, None)
+    def _hand_out(self, source: Iterator[Task], waiting: deque[Task]) -> None:
+        """Give tasks to workers until a task finds none; what waits for a GPU holds nobody up."""
+        held: list[Task] = []
+        full: set[float] = set()
+        while len(held) < 2 * self.workers:
+            fresh = None if waiting or 0 in full else next(source, None)
+            task = waiting.popleft() if waiting else fresh
             if task is None:
-                return
-            chosen = idle or self._start()
+                break
+            gpus = self._gpus(task.resources(self.plan))
+            chosen = None if gpus in full else self._worker(gpus)
+            if chosen is None:
+                full.add(gpus)
+                held.append(task)
+                continue
             chosen.task = task
             try:
                 chosen.pipe.send(task)
             except OSError:  # it died while idle
                 self._bury(chosen)
-                again.appendleft(task)
+                waiting.appendleft(task)
+        waiting.extendleft(reversed(held))
 
-    def _collect(self, process: _Process, again: deque[Task]) -> Iterator[Done]:
+    def _worker(self, gpus: float) -> _Process | None:
+        """An idle worker with so many GPUs, started if there may be another one."""
+        mine = [process for process in self._processes if process.gpus == gpus]
+        idle = next((process for process in mine if process.task is None), None)
+        slots = gpu_slots(self.devices, gpus) if gpus else [""] * self.workers
+        if idle is not None or len(mine) >= len(slots):
+            return idle
+        for process in mine:
+            slots.remove(process.devices)
+        return self._start(gpus, slots[0])
+
+    def _collect(self, process: _Process, waiting: deque[Task]) -> Iterator[Done]:
         task = process.task
         assert task is not None  # only busy workers are waited for
         try:
@@ -156,21 +208,26 @@ class LocalBackend(Backend):
             deaths = self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
             if deaths > self.retries:
                 raise self.lost(task, deaths) from None
-            again.append(task)
+            waiting.append(task)
             return
         process.task = None
         if isinstance(result, Exception):
             raise result
-        yield task, result
+        following = task.following(self.plan, result)
+        if following is None:
+            yield task, result
+        else:
+            waiting.appendleft(following)
 
-    def _start(self) -> _Process:
+    def _start(self, gpus: float, devices: str) -> _Process:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        with environment(_one_thread()):
+        visible = {"CUDA_VISIBLE_DEVICES": devices} if self.devices else {}
+        with environment(_one_thread() | visible):
             process = context.Process(target=_serve, args=(theirs, self.plan), daemon=True)
             process.start()
         theirs.close()
-        started = _Process(process, ours)
+        started = _Process(process, ours, gpus, devices)
         self._processes.append(started)
         return started
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from operators.base import Resources
 from operators.language import LanguageId
 from pipelines import load_job, run_job
-from pipelines.backend import Backend, make_backend
+from pipelines.backend import Backend, LocalBackend, gpu_slots, make_backend
 from pipelines.plan import Plan, compile_plan
 from pipelines.work import Task, Worker
 from schemas.errors import OperatorFailed, WorkerLost
@@ -144,6 +145,44 @@ def test_ray_gives_stages_with_state_workers_of_their_own(
         assert LanguageId.stateful
     finally:
         made.close()
+
+
+@dataclass(frozen=True)
+class Sees(Square):
+    """A task that says which GPUs it sees, and goes on to one that asks for some."""
+
+    gpus: float = 0
+
+    def resources(self, plan: Plan) -> Resources:
+        return Resources(1, self.gpus)
+
+    def run(self, worker: Worker) -> Any:
+        time.sleep(0.05)
+        return self.gpus, os.environ["CUDA_VISIBLE_DEVICES"]
+
+    def following(self, plan: Plan, result: Any) -> Task | None:
+        return None if self.gpus else Sees(self.number, gpus=1)
+
+
+def test_local_stages_that_ask_for_gpus_have_workers_that_see_one_each(tmp_path: Path) -> None:
+    on = {"backend": "local", "workers": 2, "resources": {"language": {"gpus": 1}}}
+    plan = compile_plan(load_job(write_job(tmp_path, on=on)))
+    made = LocalBackend(plan, devices=["4", "7"])
+    try:
+        assert made.groups(plan) == (2, 3)
+        answers = [answer for _, answer in made.run(Sees(number) for number in range(12))]
+    finally:
+        made.close()
+    assert len(answers) == 12
+    assert set(answers) == {(1, "4"), (1, "7")}
+    assert LocalBackend(plan, devices=[]).groups(plan) == (3,)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "slots"), [(1, ["0", "1", "2"]), (2, ["0,1"]), (0.5, ["0", "0", "1", "1", "2", "2"])]
+)
+def test_gpus_are_dealt_out_whole_in_groups_or_in_parts(gpus: float, slots: list[str]) -> None:
+    assert gpu_slots(["0", "1", "2"], gpus) == slots
 
 
 def test_a_job_can_ask_for_other_resources(tmp_path: Path) -> None:
