@@ -20,7 +20,7 @@ from operators.base import CorpusOperator
 from pipelines.backend import Backend, make_backend, run_here
 from pipelines.corpuswide import CorpusStage, comparable, earlier_corpora, groups_folder
 from pipelines.export import Export
-from pipelines.images import ImageTable
+from pipelines.images import ImageTable, image_unit_home
 from pipelines.index import IndexTask
 from pipelines.jobfile import JobFile
 from pipelines.plan import Plan, compile_plan, fingerprint
@@ -398,6 +398,7 @@ class _Run:
         judge_only: bool = False,
     ) -> list[UnitTask]:
         retry, settled = self.options.retry_errors, _settled(plan, groups[-1])
+        homes = _by_home(stored) if plan.table.name == IMAGES.name else {}
         return [
             UnitTask(
                 ref,
@@ -408,6 +409,11 @@ class _Run:
                 last=last,
                 judge_only=judge_only,
                 table=plan.table.name,
+                kin={
+                    name: files.get(image_unit_home(ref.unit), [])
+                    for name, files in homes.items()
+                    if ref.unit not in stored[name]
+                },
                 made={name: replace(units[ref.unit]) for name, units in made.items()},
             )
             for ref in refs
@@ -484,6 +490,16 @@ class _Run:
             for task, record in self._tasks(tasks, cheap=True):
                 phase.advance(task.weight)
                 yield task, record
+
+
+def _by_home(stored: Stored) -> Stored:
+    """The files of image units, by stage and the unit of documents that they belong to."""
+    homes: Stored = {}
+    for stage, files in stored.items():
+        of_stage = homes.setdefault(stage, {})
+        for unit, names in files.items():
+            of_stage.setdefault(image_unit_home(unit), []).extend(names)
+    return homes
 
 
 def _settled(plan: Plan, count: int) -> int | None:

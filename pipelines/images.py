@@ -337,6 +337,11 @@ def is_image_unit(name: str) -> bool:
     return _IMAGE_UNIT.search(name) is not None
 
 
+def image_unit_home(name: str) -> str:
+    """The unit of documents that an image unit belongs to."""
+    return _IMAGE_UNIT.sub("", name)
+
+
 def _homes_path(folder: str, unit: str) -> str:
     return f"{folder}/{unit}.homes.parquet"
 

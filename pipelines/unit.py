@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -66,6 +67,9 @@ class UnitTask:
     judge_only: bool = False
     """Give up, with None for an answer, as soon as a row would have to be computed."""
     table: str = DOCUMENTS.name
+    kin: dict[str, list[str]] = field(default_factory=dict)
+    """Stage files of units that may hold rows of this one, by stage: earlier makes of an image
+    unit, whose addresses came and went."""
     made: dict[str, StageRecord] = field(default_factory=dict)
     """What stages have made already: earlier parts of the chain, those over the whole corpus and
     all before these."""
@@ -179,7 +183,7 @@ class _Chain:
                 "something else changed the store meanwhile. Run the job again"
             )
         report = self.task.made.get(stage.name) or StageRecord(name, computed=len(missing))
-        if len(missing) or stored is None:
+        if len(missing) or not name:
             if self.task.judge_only:
                 return False
             started = time.process_time()
@@ -192,6 +196,7 @@ class _Chain:
             self._fresh[f"{stage.folder}/{report.file}.parquet"] = full
         path = f"{stage.folder}/{report.file}.parquet"
         self._paths |= dict.fromkeys(stage.operator.writes.names, path)
+        assert stored is not None  # no rows are missing, or they were merged into it
         failed = pc.and_(pc.equal(stored[STATE], FAILED), self.alive).combine_chunks()
         report.failed = _count(failed)
         report.reused = _count(self.alive) - report.computed
@@ -236,7 +241,30 @@ class _Chain:
                 best, most, found = name, (_count(done), _count(covered)), table
         if found is not None and len(self._missing(stage, found)):
             return best, self.store.read(f"{stage.folder}/{best}.parquet")
-        return best, found
+        return best, self._inherited(stage) if found is None else found
+
+    def _inherited(self, stage: Stage) -> pa.Table | None:
+        """What kin of this unit know of its rows; None where they know nothing."""
+        place: list[int | None] = [None] * self.task.ref.rows
+        tables: list[pa.Table] = []
+        rows = {tuple(row.values()): i for i, row in enumerate(self._born_rows(self.task.ref.unit))}
+        for name in self.task.kin.get(stage.name, ()):
+            table = self.store.read(f"{stage.folder}/{name}.parquet")
+            base = sum(part.num_rows for part in tables)
+            tables.append(table)
+            for row, born in enumerate(self._born_rows(name.rpartition("-")[0])):
+                index = rows.get(tuple(born.values()))
+                if index is not None:
+                    place[index] = base + row
+        if place == [None] * len(place):
+            return None
+        found = pa.concat_tables(tables).take(pa.array(place, pa.int64()))
+        states = pc.fill_null(found[STATE], PENDING)
+        return found.set_column(found.column_names.index(STATE), found.schema.field(STATE), states)
+
+    def _born_rows(self, unit: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.store.read(f"units/{unit}.parquet").to_pylist()
+        return rows
 
     def _candidates(self, stage: Stage) -> list[str]:
         """The stored files of the unit that the stage may go on from."""

@@ -259,3 +259,16 @@ def test_without_anything_that_asks_for_images_there_are_none(tmp_path: Path) ->
     plan = compile_plan(load_job(_job(tmp_path, stages={}, rules={})))
     assert plan.images is None
     assert [stage.name for stage in plan.stages] == ["extract"]
+
+
+def test_images_whose_unit_is_born_anew_are_not_asked_for_again(tmp_path: Path) -> None:
+    """Another size of units makes other units of the same addresses."""
+    first = _run(_job(tmp_path))
+    asked = _computed(first, "take")
+    other = _run(_job(tmp_path, stages={"sums": {}, "images": {"unit_images": 3}}))
+    assert asked > 0
+    assert _computed(other, "take") == 0
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    _run(_job(fresh, stages={"sums": {}, "images": {"unit_images": 3}}))
+    assert _seen(tmp_path) == _seen(fresh)
