@@ -161,6 +161,7 @@ class Corpus:
         self.store, self.reference = store, reference
         self.job: str = reference["job"]
         self._documents_view = TableView(store, reference, DOCUMENTS)
+        self._last_bytes: tuple[str, Any] = ("", None)
         self.stages, self.rules = self._documents_view.stages, self._documents_view.rules
 
     def __repr__(self) -> str:
@@ -207,9 +208,9 @@ class Corpus:
 
     def image_funnel(self) -> pl.DataFrame:
         """The same for the images that documents show; no rows where a job measures none."""
-        if self._images_view is None:
+        if self.images_view is None:
             return pl.DataFrame(schema=_FUNNEL)
-        return _funnel(self._images_view, self.summary, self.summary.images)
+        return _funnel(self.images_view, self.summary, self.summary.images)
 
     # Documents
 
@@ -318,18 +319,18 @@ class Corpus:
     # Images
 
     @cached_property
-    def _images_view(self) -> TableView | None:
+    def images_view(self) -> TableView | None:
         found = self.reference.get("images")
         return TableView(self.store, found, IMAGES) if found else None
 
     @cached_property
-    def _image_records(self) -> list[UnitRecord]:
+    def image_records(self) -> list[UnitRecord]:
         """Records of the units of images, in the order of the documents that show them first."""
         for group in self.reference.get("done", {}).get("groups", {}).values():
             state = self.store.read_json(f"{group['folder']}/{group['living']}/done.json")
-            if self._images_view is not None and "born" in state:
+            if self.images_view is not None and "born" in state:
                 born = (name for rows in state["born"].values() for name, _, _ in rows)
-                return self._images_view.records(born)
+                return self.images_view.records(born)
         return []
 
     def images(self, *columns: str, kept: bool | None = None) -> pl.DataFrame:
@@ -338,11 +339,11 @@ class Corpus:
         Raises:
             CorpusError: no such column, or no stage of the job is over images.
         """
-        if self._images_view is None:
+        if self.images_view is None:
             raise CorpusError(
                 f"job '{self.job}' measures no images; see captures() for those in its inputs"
             )
-        return self._images_view.frame(self._image_records, columns, kept=kept)
+        return self.images_view.frame(self.image_records, columns, kept=kept)
 
     @cached_property
     def _captures(self) -> dict[str, tuple[int, dict[str, Any]]]:
@@ -357,17 +358,32 @@ class Corpus:
         """The image captures that the inputs hold, one row a URL."""
         return pl.DataFrame([row for _, row in self._captures.values()])
 
+    @cached_property
+    def _fetched(self) -> dict[str, tuple[UnitRecord, int]]:
+        """Where each image's row is."""
+        found: dict[str, tuple[UnitRecord, int]] = {}
+        if self.images_view is not None and "image_data" in self.images_view.columns:
+            for record in self.image_records:
+                urls = self.store.read(f"units/{record.unit}.parquet", ["image_url"])["image_url"]
+                found |= {url: (record, row) for row, url in enumerate(urls.to_pylist())}
+        return found
+
     def image(self, url: str) -> bytes | None:
         """The bytes of an image as fetched, or as the inputs hold it; None when there are none."""
-        if self._images_view is not None and "image_data" in self._images_view.columns:
-            for record in self._image_records:
-                paths = self._images_view.paths(record)
-                urls = self.store.read(paths["image_url"], ["image_url"])["image_url"].to_pylist()
-                if url in urls:
-                    data = self.store.read(paths["image_data"], ["image_data"])["image_data"]
-                    found: bytes | None = data[urls.index(url)].as_py()
-                    return found
+        if url in self._fetched:
+            assert self.images_view is not None
+            record, row = self._fetched[url]
+            path = self.images_view.paths(record)["image_data"]
+            data: bytes | None = self._bytes(path)[row].as_py()
+            if data is not None:
+                return data
         return self._captured(url)
+
+    def _bytes(self, path: str) -> pa.ChunkedArray:
+        """The bytes of a unit's images; those of the last unit asked for stay at hand."""
+        if self._last_bytes[0] != path:
+            self._last_bytes = (path, self.store.read(path, ["image_data"])["image_data"])
+        return self._last_bytes[1]
 
     def _captured(self, url: str) -> bytes | None:
         if url not in self._captures:

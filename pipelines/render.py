@@ -152,6 +152,9 @@ def _judged(document: Document) -> list[Judged]:
     for verdict in document.verdicts:
         for position in verdict.nodes_dropped:
             reasons.setdefault(position, f"dropped by {verdict.rule}: {_at(verdict, position)}")
+    for position, rule in enumerate(document.values.get("node_image_dropped_by") or []):
+        if rule is not None:
+            reasons.setdefault(position, f"image dropped by {rule}")
     pairs = enumerate(zip(document.nodes, document.nodes_kept, strict=True))
     return [
         Judged(node, "" if kept else reasons.get(position, "dropped"))

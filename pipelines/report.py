@@ -20,8 +20,11 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from pipelines.bars import LEGEND, ROW, bar_row, funnel_chart, part, percent, rows_chart, share
 from pipelines.corpus import Corpus, Document
 from pipelines.histograms import histogram
+from pipelines.image_report import IMAGE_CSS, images_section
+from pipelines.images import image_unit_home
 from pipelines.page import note, page, section, table, write
 from pipelines.render import badge, counted, document_html, escaped
 from pipelines.store import ERRORS, UnitRecord
@@ -52,6 +55,7 @@ def report_html(corpus: Corpus) -> str:
         section("funnel", "Funnel", _funnel(corpus)),
         section("mix", "Languages and domains", _mix(sample)),
         section("measures", "Measures", _measures(sample)),
+        section("images", "Images", images_section(sample)),
         section("trouble", "Skipped and failed", _trouble(corpus, sample)),
         section("cost", "Cost by stage", _cost(corpus)),
         section("documents", "Documents", _examples(sample)),
@@ -59,7 +63,7 @@ def report_html(corpus: Corpus) -> str:
         _footer(corpus),
     )
     title = f"Corpus report: {escaped(corpus.job)}"
-    return page(title, "\n".join(part for part in sections if part), _CSS)
+    return page(title, "\n".join(text for text in sections if text), _CSS + IMAGE_CSS)
 
 
 def write_report(corpus: Corpus, path: str) -> str:
@@ -83,6 +87,12 @@ class _Sample(Corpus):
         done = set(self.store.names(self.reference["verdicts"]))
         units = [ref.unit for ref in unit_refs(self._inputs) if ref.unit in done]
         return read_records(self.store, self.reference["verdicts"], _spread(units, MAX_UNITS))
+
+    @cached_property
+    def image_records(self) -> list[UnitRecord]:
+        """Records of the image units that belong to the sampled units."""
+        units = {record.unit for record in self.records}
+        return [r for r in super().image_records if image_unit_home(r.unit) in units]
 
     @property
     def note(self) -> str:
@@ -156,7 +166,7 @@ def _headline(corpus: Corpus, sample: _Sample) -> str:
     figures = [
         ("pages in", f"{summary.documents:,}"),
         ("kept", f"{summary.kept:,}"),
-        ("share kept", _percent(summary.kept, summary.documents)),
+        ("share kept", percent(summary.kept, summary.documents)),
         ("words kept", _total(kept, "word_count", sample)),
         ("images in kept documents", _total(kept, "image_count", sample)),
         ("image files in the inputs", f"{summary.captures:,}"),
@@ -181,7 +191,7 @@ def _lead(corpus: Corpus) -> str:
         for rule in corpus.rules
         if rule["table"] == "documents" and rule["name"] in summary.rules
     }
-    share = _percent(summary.kept, summary.documents)
+    share = percent(summary.kept, summary.documents)
     text = f"Of {counted(summary.documents, 'page')}, {summary.kept:,} stay ({share})."
     if any(firsts.values()):
         name = max(firsts, key=lambda rule: firsts[rule])
@@ -203,17 +213,7 @@ def _total(kept: pl.DataFrame, name: str, sample: _Sample) -> str:
     return f"≈ {round(total * sample.whole.kept / len(kept)):,}"
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "–"
-
-
 # --- Funnel -------------------------------------------------------------------------------------
-
-_ROW = 50
-_LEGEND = (
-    '<p class="ol-legend"><span class="ol-swatch ol-fill-kept"></span> {kept} '
-    '<span class="ol-swatch ol-fill-dropped"></span> {dropped}</p>'
-)
 
 
 def _funnel(corpus: Corpus) -> str:
@@ -226,72 +226,14 @@ def _funnel(corpus: Corpus) -> str:
     nodes = [row for row in telling if tables.get(row["rule"]) == "nodes"]
     documents = [row for row in telling if row not in nodes]
     silent = [row for row in rows if not row["dropped"]]
-    legend = _LEGEND.format(kept="still there", dropped="dropped here first")
+    legend = LEGEND.format(kept="still there", dropped="dropped here first")
+    chart = funnel_chart("pages", documents, total, corpus.summary.kept)
     return "\n".join(
         [
-            f"<figure>{legend}{_funnel_chart(documents, total, corpus.summary.kept)}</figure>",
+            f"<figure>{legend}{chart}</figure>",
             _node_rules(nodes),
             _silent(silent),
         ]
-    )
-
-
-def _funnel_chart(rows: list[dict[str, Any]], total: int, kept: int) -> str:
-    bars = [_bar_row(0, "pages in", "", f"{total:,}", "", (100.0, 0.0))]
-    for index, row in enumerate(rows, start=1):
-        counts = f"asked {row['asked']:,} · dropped {row['dropped']:,} · first {row['first']:,}"
-        widths = (_share(row["left"], total), _share(row["first"], total))
-        name, text = _rule_label(row)
-        left = f"{row['left']:,} left"
-        bars.append(_bar_row(index, name, text, left, counts, widths))
-    share = f"{_percent(kept, total)} of all pages"
-    bars.append(_bar_row(len(rows) + 1, "kept", "", f"{kept:,}", share, (_share(kept, total), 0)))
-    title = f"Funnel: {total:,} pages in, {kept:,} kept"
-    return _rows_chart("funnel-title", title, bars, _ROW)
-
-
-def _rule_label(row: dict[str, Any]) -> tuple[str, str]:
-    if row["rule"] == "error":
-        return f"error in stage {row['stage']}", "pages that the stage could not process"
-    return row["rule"], row["condition"]
-
-
-def _share(part: float, whole: float) -> float:
-    return 100 * part / whole if whole else 0.0
-
-
-def _bar_row(
-    index: int, name: str, text: str, value: str, counts: str, widths: tuple[float, float]
-) -> str:
-    """A line of text, a bar in two parts, and a line of small text, at the row's height."""
-    top = index * _ROW
-    first, second = widths
-    small = f'<text class="ol-small ol-roomy" x="0" y="{top + 40}">{escaped(text, 110)}</text>'
-    figures = f'<text class="ol-small ol-end" x="100%" y="{top + 40}">{escaped(counts)}</text>'
-    return (
-        f'<text class="ol-name" x="0" y="{top + 14}">{escaped(name, 48)}</text>'
-        f'<text class="ol-value ol-end" x="100%" y="{top + 14}">{escaped(value)}</text>'
-        f'<rect class="ol-fill-back" x="0" y="{top + 19}" width="100%" height="8"/>'
-        f"{_part('kept', 0, first, top + 19)}{_part('dropped', first, second, top + 19)}"
-        f"{small if text else ''}{figures if counts else ''}"
-    )
-
-
-def _part(name: str, start: float, width: float, top: int) -> str:
-    if not width:
-        return ""
-    return (
-        f'<rect class="ol-fill-{name}" x="{start:.2f}%" y="{top}" '
-        f'width="{max(width, 0.3):.2f}%" height="8"/>'
-    )
-
-
-def _rows_chart(name: str, title: str, rows: list[str], height: int) -> str:
-    """A chart whose width is that of the page and whose text keeps its size."""
-    body = "\n".join(rows)
-    return (
-        f'<svg class="ol-rows" width="100%" height="{len(rows) * height}" role="group" '
-        f'aria-labelledby="{name}"><title id="{name}">{title}</title>\n{body}\n</svg>'
     )
 
 
@@ -301,11 +243,11 @@ def _node_rules(rows: list[dict[str, Any]]) -> str:
     bars = []
     for index, row in enumerate(rows):
         stay = row["asked"] - row["dropped"]
-        widths = (_share(stay, row["asked"]), _share(row["dropped"], row["asked"]))
+        widths = (share(stay, row["asked"]), share(row["dropped"], row["asked"]))
         counts = f"asked {row['asked']:,} · dropped {row['dropped']:,} · first {row['first']:,}"
         text = row["condition"].removeprefix("nodes, ")
-        bars.append(_bar_row(index, row["rule"], text, f"{stay:,} pass", counts, widths))
-    chart = _rows_chart("nodes-title", "Rules over nodes: how many nodes they drop", bars, _ROW)
+        bars.append(bar_row(index, row["rule"], text, f"{stay:,} pass", counts, widths))
+    chart = rows_chart("nodes-title", "Rules over nodes: how many nodes they drop", bars, ROW)
     return f"<h3>Inside documents: rules over text nodes</h3><figure>{chart}</figure>"
 
 
@@ -333,7 +275,7 @@ def _mix(sample: _Sample) -> str:
     ]
     if not charts:
         return ""
-    legend = _LEGEND.format(kept="kept", dropped="dropped")
+    legend = LEGEND.format(kept="kept", dropped="dropped")
     return f'{note(sample.note)}{legend}<div class="ol-halves">{"".join(charts)}</div>'
 
 
@@ -352,20 +294,20 @@ def _shares(frame: pl.DataFrame, name: str, title: str) -> str:
         shown.append((label, sum(row[1] for row in rest), sum(row[2] for row in rest)))
     most = max(kept + dropped for _, kept, dropped in shown)
     rows = [_share_row(i, row, most) for i, row in enumerate(shown)]
-    chart = _rows_chart(f"{name}-title", f"{title}: documents kept and dropped", rows, 34)
+    chart = rows_chart(f"{name}-title", f"{title}: documents kept and dropped", rows, 34)
     return f"<figure><figcaption>{title}, in documents</figcaption>{chart}</figure>"
 
 
 def _share_row(index: int, row: tuple[str, int, int], most: int) -> str:
     label, kept, dropped = row
     top = index * 34
-    start = _share(kept, most)
+    start = share(kept, most)
     return (
         f'<text class="ol-name" x="0" y="{top + 13}">{escaped(label, 40)}</text>'
         f'<text class="ol-small ol-end" x="100%" y="{top + 13}">'
         f"{kept:,} kept · {dropped:,} dropped</text>"
-        f"{_part('kept', 0, start, top + 18)}"
-        f"{_part('dropped', start, _share(dropped, most), top + 18)}"
+        f"{part('kept', 0, start, top + 18)}"
+        f"{part('dropped', start, share(dropped, most), top + 18)}"
     )
 
 
@@ -381,7 +323,7 @@ def _measures(sample: _Sample) -> str:
         return ""
     front = [chart for name, chart in drawn.items() if name in _FIRST_CHARTS]
     rest = [chart for name, chart in drawn.items() if name not in _FIRST_CHARTS]
-    legend = _LEGEND.format(kept="kept", dropped="dropped")
+    legend = LEGEND.format(kept="kept", dropped="dropped")
     threshold = '<p class="ol-note">Dashed lines mark the thresholds of rules.</p>'
     more = (
         f"<details><summary>{counted(len(rest), 'more measure')}</summary>"
@@ -445,12 +387,12 @@ def _cost(corpus: Corpus) -> str:
 
 
 def _meter(part: float, whole: float) -> str:
-    share = _share(part, whole)
+    width = share(part, whole)
     return (
         f'<span class="ol-share"><svg class="ol-meter" width="100%" height="10" role="img" '
-        f'aria-label="{share:.0f}%">'
+        f'aria-label="{width:.0f}%">'
         f'<rect class="ol-fill-back" width="100%" height="10"/>'
-        f'<rect class="ol-fill-kept" width="{share:.1f}%" height="10"/></svg> {share:.0f}%</span>'
+        f'<rect class="ol-fill-kept" width="{width:.1f}%" height="10"/></svg> {width:.0f}%</span>'
     )
 
 
