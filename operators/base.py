@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -60,6 +60,8 @@ class Operator(BaseModel, ABC, Generic[State]):
     asks_the_world: ClassVar[bool] = False
     """True when values come from outside, as a server's answer does: they are measured once, and
     `refresh` asks again."""
+    offline: ClassVar[Mapping[str, Any]] = {}
+    """Fields that keep an operator that `asks_the_world` from asking."""
 
     def setup(self) -> State:
         """Load models and lists, once per worker. Returned, never stored on the operator."""
@@ -87,6 +89,13 @@ class Operator(BaseModel, ABC, Generic[State]):
         Rows that were never measured have nulls there.
         """
         return self.measure(batch, state)
+
+    def retryable(self, measured: pa.Table) -> pa.Array | None:
+        """Which rows `--retry-errors` measures again besides those with an error; None: none.
+
+        `measured` holds the columns of `writes`. For an operator that keeps how it failed in them.
+        """
+        return None
 
     def provenance(self) -> dict[str, str]:
         """What decides the values besides config and version: library and model revisions."""
