@@ -17,6 +17,7 @@ import random
 import struct
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -131,7 +132,7 @@ class HostGate:
     def __init__(self, shared: SharedLimits, host: str, limit: int, delay: float) -> None:
         digest = hashlib.blake2b(host.encode(), digest_size=6).digest()
         self._host = int.from_bytes(digest, "big")
-        self._shared, self._limit = shared, limit
+        self._shared, self._free = shared, deque(range(limit))
         self._inside = asyncio.Semaphore(limit)
         self.delay = delay
 
@@ -145,6 +146,7 @@ class HostGate:
                 yield
             finally:
                 self._shared.give_back(self._host, slot)
+                self._free.appendleft(slot)
 
     async def pause(self, seconds: float) -> None:
         """Let nobody enter for so long."""
@@ -153,9 +155,11 @@ class HostGate:
 
     async def _free_slot(self) -> int:
         while True:
-            for slot in range(self._limit):
+            for _ in range(len(self._free)):
+                slot = self._free.popleft()
                 if self._shared.take(self._host, slot):
                     return slot
+                self._free.append(slot)  # another process has it
             await asyncio.sleep(random.uniform(*_POLL_S))  # noqa: S311  # no secret
 
     async def _moment(self) -> None:

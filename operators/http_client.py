@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv6Address, ip_address
 from socket import (
     AF_INET,
@@ -226,16 +226,23 @@ def checked(url: str | URL, allowed: Allowed) -> URL:
         host, port = found.raw_host, found.port
         if not host or not port:
             raise _refused("bad_url")
-        address = literal(host)
         if found.raw_fragment or found.raw_user is not None or found.raw_password is not None:
             found = found.with_fragment(None).with_user(None)
+        address = _spelt_out(host)
         if address is None:
             return found
-        if not is_public(address) and (str(address), port) not in allowed:
+        if (address, port) not in allowed and not is_public(ip_address(address)):
             raise _refused("private_address")
-        return found if str(address) == host else found.with_host(str(address))
+        return found if address == host else found.with_host(address)
     except ValueError:
         raise _refused("bad_url") from None
+
+
+@lru_cache(1 << 12)
+def _spelt_out(host: str) -> str | None:
+    """The address that a host spells out, as usually written; None for a name."""
+    address = literal(host)
+    return None if address is None else str(address)
 
 
 # --- The client -----------------------------------------------------------------------------------
@@ -248,7 +255,7 @@ class HttpClient:
         self.policy = policy
         self._allowed = Allowed(policy.allow_private)
         self._shared = SharedLimits(shared_folder())
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[tuple[str, str, int | None], _Host] = {}
         self._at_once = asyncio.Semaphore(policy.concurrency)
         self._loop = asyncio.get_running_loop()
         self._wanted = _Wanted(policy.max_bytes, policy.max_redirects, policy.judge)
@@ -467,13 +474,13 @@ class HttpClient:
     # Hosts
 
     def _host(self, url: URL) -> _Host:
-        key = str(url.origin())
+        name, port = url.raw_host or "", url.port
+        key = (url.scheme, name, port)
         host = self._hosts.get(key)
         if host is None:
             if len(self._hosts) >= _HOSTS_KEPT:
                 self._forget_idle_hosts()
-            name = url.raw_host or ""
-            name = name if url.is_default_port() else f"{name}:{url.port}"
+            name = name if url.is_default_port() else f"{name}:{port}"
             gate = HostGate(self._shared, name, self.policy.per_host, self.policy.host_delay_s)
             host = self._hosts[key] = _Host(gate)
         return host
