@@ -122,11 +122,11 @@ class FetchImages(Operator[Fetcher]):
         0.1, ge=0, le=600, description="seconds between requests to a host, over all workers"
     )
     max_crawl_delay_s: float = Field(
-        30, ge=0, le=600, description="seconds of a Crawl-delay that are respected"
+        30.0, ge=0, le=600, description="seconds of a Crawl-delay that are respected"
     )
-    connect_timeout_s: float = Field(10, gt=0, le=600, description="seconds to connect")
+    connect_timeout_s: float = Field(10.0, gt=0, le=600, description="seconds to connect")
     deadline_s: float = Field(
-        60, gt=0, le=3600, description="seconds for an image, with redirects and retries"
+        60.0, gt=0, le=3600, description="seconds for an image, with redirects and retries"
     )
     retries: int = Field(2, ge=0, le=20, description="how often a failure that may pass is retried")
     backoff_s: float = Field(
@@ -136,7 +136,7 @@ class FetchImages(Operator[Fetcher]):
     host_failures: int = Field(
         5, ge=1, description="failures in a row after which a host counts as down"
     )
-    host_rest_s: float = Field(300, ge=0, description="seconds for which it is left alone then")
+    host_rest_s: float = Field(300.0, ge=0, description="seconds for which it is left alone then")
 
     @field_validator("respect")
     @classmethod
