@@ -56,8 +56,10 @@ def refusal(head: bytes, declared: str | None) -> str | None:
     kind = sniffed(head)
     if kind in IMAGES:
         return None
-    if kind in ("unknown", "text") and declared and _MEDIA_TYPE.fullmatch(declared.lower()):
-        kind = declared.lower()
+    if kind in ("unknown", "text") and declared:
+        said = declared.lower()
+        believable = said.removeprefix("image/") not in IMAGES and _MEDIA_TYPE.fullmatch(said)
+        kind = said if believable else kind
     return f"not_an_image:{kind}"
 
 

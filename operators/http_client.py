@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
+import resource
 import ssl
 import threading
 import time
@@ -52,6 +54,9 @@ Value = TypeVar("Value")
 JUDGED_BYTES = 1024
 _THREADS = 32  # that resolve names and keep answers
 _END_S = 10.0
+_KEPT_OPEN_S = 5.0  # a connection that nobody uses
+_OPEN_FILES = 16  # for each request at once: connections that are kept open a little longer
+_LOCAL_NAME = re.compile(r"(^|\.)localhost\.?$", re.IGNORECASE)  # RFC 6761
 _HOSTS_KEPT = 10_000
 _ROBOTS_S, _ROBOTS_UNKNOWN_S = 86_400.0, 300.0  # a day, as RFC 9309 allows
 _ROBOTS_REDIRECTS = 5
@@ -230,6 +235,8 @@ def checked(url: str | URL, allowed: Allowed) -> URL:
             found = found.with_fragment(None).with_user(None)
         address = _spelt_out(host)
         if address is None:
+            if _LOCAL_NAME.search(host) and (host, port) not in allowed:
+                raise _refused("private_address")
             return found
         if (address, port) not in allowed and not is_public(ip_address(address)):
             raise _refused("private_address")
@@ -263,7 +270,7 @@ class HttpClient:
             limit=0,
             resolver=_Resolver(resolve, self._allowed),
             ttl_dns_cache=_DNS_S,
-            happy_eyeballs_delay=0.25,
+            keepalive_timeout=_KEPT_OPEN_S,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -590,7 +597,7 @@ def _seconds(retry_after: str) -> float | None:
     try:
         moment = parsedate_to_datetime(retry_after)
         return max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds())
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
@@ -626,6 +633,7 @@ class ClientThread:
     """
 
     def __init__(self, policy: Policy, resolve: Resolve = system_addresses) -> None:
+        _allow_open_files(1024 + _OPEN_FILES * policy.concurrency)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, "fetch"))
         thread = threading.Thread(target=self._loop.run_forever, name="fetch", daemon=True)
@@ -650,6 +658,14 @@ class ClientThread:
         except BaseException:
             future.cancel()
             raise
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise what this process may open towards `wanted`; too few would look like dead servers."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    if resource.RLIM_INFINITY != now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _made(policy: Policy, resolve: Resolve) -> HttpClient:

@@ -29,7 +29,7 @@ _BMP_HEADERS = frozenset((12, 40, 52, 56, 64, 108, 124))  # sizes of the header 
 _HTML = re.compile(
     rb"<(?:!doctype html|html|head|body|script|title|meta|div|p|a|h1)\b", re.IGNORECASE
 )
-_SVG = re.compile(rb"<svg[\s>]", re.IGNORECASE)
+_SVG = re.compile(rb"<svg[\s/>]", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 
 

@@ -1,14 +1,13 @@
 """What servers do to a client, and what must come of it.
 
 `python -m tests.fetch_cases` runs all cases and writes what came of each, with seconds and bytes
-read, into the table of docs/fetching.md. `tests/test_fetch.py` runs them as tests.
+read, into docs/fetching.md, and the table of causes. `tests/test_fetch.py` runs them as tests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operators.fetch import refusal
+from operators.fetch_causes import CAUSES, may_pass
 from operators.http_client import Answer, Ask, HttpClient, Policy, Resolve, system_addresses
 from tests.hostile_site import PNG, Connection, Reply, Request, Site
 from tests.support import ROOT
@@ -23,7 +23,6 @@ from tests.support import ROOT
 MOST_BYTES = 1_000_000
 DEADLINE_S = 0.6
 _DOCUMENT = ROOT / "docs" / "fetching.md"
-_MARKS = ("<!-- cases: python -m tests.fetch_cases -->", "<!-- /cases -->")
 
 HTML = b"<!DOCTYPE html><html><body>Please enable cookies</body></html>" + b" " * 50_000
 SVG = b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>"
@@ -270,7 +269,7 @@ def run(case: Case) -> Outcome:
         return Outcome(answer, seconds, requests)
 
 
-def table() -> str:
+def outcomes() -> str:
     """All cases, run now, in Markdown."""
     lines = [
         "| the server … | status | cause | HTTP | requests | bytes read | seconds |",
@@ -284,12 +283,28 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def causes() -> str:
+    """All causes with their meaning, in Markdown."""
+    lines = ["| cause | meaning | |", "|---|---|---|"]
+    for cause, meaning in CAUSES.items():
+        mark = "408, 425, 429, 5xx *" if cause == "http_…" else "*" if passes(cause) else ""
+        lines.append(f"| `{cause}` | {meaning} | {mark} |")
+    return "\n".join(lines)
+
+
+def passes(cause: str) -> bool:
+    """Whether all of a cause's kinds may pass."""
+    return not cause.startswith("http_") and may_pass(cause)
+
+
 def main() -> None:
-    """Put the table where it belongs."""
-    start, end = _MARKS
-    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
-    text = f"{start}\n\n{table()}\n\n{end}"
-    _DOCUMENT.write_text(pattern.sub(lambda _: text, _DOCUMENT.read_text("utf-8")), "utf-8")
+    """Put the tables where they belong."""
+    text = _DOCUMENT.read_text("utf-8")
+    for name, made in (("causes", causes()), ("cases", outcomes())):
+        start, end = f"<!-- {name}: python -m tests.fetch_cases -->", f"<!-- /{name} -->"
+        before, after = text.split(start)[0], text.split(end)[1]
+        text = f"{before}{start}\n\n{made}\n\n{end}{after}"
+    _DOCUMENT.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

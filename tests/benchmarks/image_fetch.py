@@ -67,7 +67,7 @@ def image_fetch_speedup(options: Options) -> Entry:
         say("image_fetch_speedup: peer not installed (img2dataset)")
         return Entry(0.0, "x", more_is_better=True, details=details | {"peer": "not installed"})
     theirs = max(rates["img2dataset"])
-    peers = {"img2dataset, images/CPU s": round(theirs)}
+    peers = {"img2dataset, images/CPU s": round(theirs, 0)}
     return Entry(max(rates["omniloom"]) / theirs, "x", 1.5, True, peers, details)
 
 
