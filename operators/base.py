@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -59,6 +59,8 @@ class Operator(BaseModel, ABC, Generic[State]):
     """True when `setup` loads something costly: such a stage is kept alive in an actor on Ray."""
     asks_the_world: ClassVar[bool] = False
     """True when values come from outside, as a server's answer does."""
+    offline: ClassVar[Mapping[str, Any]] = {}
+    """Fields that keep an operator that `asks_the_world` from asking."""
 
     def setup(self) -> State:
         """Load models and lists, once per worker. Returned, never stored on the operator."""
@@ -81,7 +83,10 @@ class Operator(BaseModel, ABC, Generic[State]):
         return self.model_dump()
 
     def retryable(self, measured: pa.Table) -> pa.Array | None:
-        """Which measured rows are worth another try (booleans), besides those with an error."""
+        """Which rows `--retry-errors` measures again besides those with an error; None: none.
+
+        `measured` holds the columns of `writes`. For an operator that keeps how it failed in them.
+        """
         return None
 
     def provenance(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from operators.addresses import GLOBAL_V6, SPECIAL_V4, SPECIAL_V6
 from operators.identity_numbers import END, START, Extent, digit_runs
 
 # --- E-mail -------------------------------------------------------------------------------------
@@ -92,18 +93,6 @@ _NUMBERED = re.compile(  # the words before a version or the number of a section
     re.IGNORECASE,
 )
 _FEWEST_HOST = 20  # an address with all four numbers below it is a version or a section's number
-_SPECIAL_V4 = [
-    ipaddress.ip_network(network)
-    for network in (
-        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 "
-        "192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 "
-        "224.0.0.0/3"
-    ).split()
-]
-_GLOBAL_V6 = ipaddress.ip_network("2000::/3")
-_SPECIAL_V6 = [
-    ipaddress.ip_network(network) for network in ("2001::/23", "2001:db8::/32", "3fff::/20")
-]
 
 
 def ip_addresses(text: str, *, private: bool = False) -> Iterator[Extent]:
@@ -128,7 +117,7 @@ def _is_host_v4(written: str, *, private: bool) -> bool:
     numbers = address.packed
     if max(numbers) < _FEWEST_HOST or numbers[3] == 0:
         return False
-    return private or not any(address in network for network in _SPECIAL_V4)
+    return private or not any(address in network for network in SPECIAL_V4)
 
 
 def _is_host_v6(written: str, *, private: bool) -> bool:
@@ -138,7 +127,7 @@ def _is_host_v6(written: str, *, private: bool) -> bool:
         return False
     if private:
         return int(address) > 1
-    return address in _GLOBAL_V6 and not any(address in network for network in _SPECIAL_V6)
+    return address in GLOBAL_V6 and not any(address in network for network in SPECIAL_V6)
 
 
 # --- Phone numbers ------------------------------------------------------------------------------

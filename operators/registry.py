@@ -17,6 +17,7 @@ from operators.dedup import (
 )
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
+from operators.fetch import FetchImages
 from operators.language import LanguageId
 from operators.minhash import MinHash
 from operators.pii import Pii
@@ -42,6 +43,7 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         Decontaminate,
         Pii,
         ClassifyText,
+        FetchImages,
     )
 }
 

@@ -61,6 +61,14 @@ _URLS = (
     "not an address",
     "",
 )
+_IMAGE_URLS = (
+    "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
+    "data:image/png;base64,%%%",
+    "data:,",
+    "http://user:secret@127.0.0.1/a.png",
+    "http://[::ffff:127.0.0.1]/a.png#fragment",
+)
+_IMAGES = (b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"<svg xmlns=''/>", b"BM")
 _CHARSETS = ("utf-8", "UTF-8", "gb2312", "windows-1251", "iso-8859-1", "utf-16", "no-such-set", "")
 
 
@@ -123,6 +131,8 @@ def values(field: pa.Field) -> SearchStrategy[Any]:
         "html": pages(),
         "minhash": st.binary(min_size=64, max_size=64),
         "url": st.sampled_from(_URLS) | texts(),
+        "image_url": st.sampled_from(_IMAGE_URLS + _URLS) | texts(),
+        "archived_image": st.sampled_from(_IMAGES) | st.binary(max_size=20),
         "http_charset": st.sampled_from(_CHARSETS) | texts(8),
     }
     found = by_name.get(field.name)
@@ -179,7 +189,8 @@ def split(table: pa.Table, points: list[int]) -> list[pa.Table]:
 def configured(draw: DrawFn, kind: type[Operator[Any]]) -> Operator[Any]:
     """An operator of the kind with any config that its fields allow."""
     fields: dict[str, Any] = kind.model_json_schema().get("properties", {})
-    return kind.model_validate({name: draw(_setting(field)) for name, field in fields.items()})
+    drawn = {name: draw(_setting(field)) for name, field in fields.items()}
+    return kind.model_validate(drawn | dict(kind.offline))
 
 
 def _setting(field: dict[str, Any]) -> SearchStrategy[Any]:

@@ -36,7 +36,7 @@ few_examples = settings(
 
 @cache
 def _ready(kind: Kind) -> tuple[Operator[Any], Any]:
-    made = kind()
+    made = kind(**kind.offline)
     return made, made.setup()
 
 
@@ -51,6 +51,8 @@ def _check(kind: Kind, batch: pa.Table, result: pa.Table) -> None:
     assert result.column_names in (kind.writes.names, [*kind.writes.names, ERROR_COLUMN])
     assert result.select(kind.writes.names).schema.equals(kind.writes)
     result.validate(full=True)
+    again = kind().retryable(result)
+    assert again is None or (again.type == pa.bool_() and len(again) == batch.num_rows)
     if ERROR_COLUMN in result.column_names:
         assert result.schema.field(ERROR_COLUMN).type == ERROR
         for row in result.to_pylist():
@@ -108,7 +110,9 @@ def test_chunks_do_not_matter(kind: Kind, data: st.DataObject) -> None:
 
 @every_map_operator
 def test_a_row_of_nulls_measures_null(kind: Kind) -> None:
-    row = {f.name: None if f.nullable else "http://example.org/" for f in kind().needs()}
+    # What an operator asks the world is its address, so that is null as well.
+    filled = None if kind.asks_the_world else "http://example.org/"
+    row = {f.name: None if f.nullable else filled for f in kind().needs()}
     result = _measure(kind, pa.Table.from_pylist([row, row], schema=kind().needs()))
     assert result.select(kind.writes.names).to_pylist() == [dict.fromkeys(kind.writes.names)] * 2
 
@@ -117,7 +121,7 @@ def test_a_row_of_nulls_measures_null(kind: Kind) -> None:
 def test_state_of_another_worker_gives_the_same_values(kind: Kind) -> None:
     rows = [{f.name: None if f.nullable else "x" for f in kind().needs()}]
     batch = pa.Table.from_pylist(rows, schema=kind().needs())
-    other = pickle.loads(pickle.dumps(kind()))
+    other = pickle.loads(pickle.dumps(_ready(kind)[0]))
     assert other.measure(batch, other.setup()).equals(_measure(kind, batch))
 
 
@@ -172,6 +176,12 @@ def test_equal_config_gives_equal_repr_and_fields(kind: Kind) -> None:
     assert made == again
     assert repr(made) == repr(again)
     assert made.model_dump_json() == again.model_dump_json()
+
+
+@every_operator
+def test_an_operator_that_asks_the_world_can_be_kept_from_it(kind: Kind) -> None:
+    assert bool(kind.offline) == kind.asks_the_world
+    assert kind(**kind.offline).model_dump().items() >= dict(kind.offline).items()
 
 
 @every_operator

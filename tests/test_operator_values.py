@@ -18,9 +18,10 @@ from typing import Any
 import pyarrow as pa
 
 from operators.registry import OPERATORS
-from operators.sources import Page
+from operators.sources import Page, Picture
 from operators.warc import WarcSource
-from schemas.tables import DOCUMENTS
+from schemas import columns
+from schemas.tables import CAPTURES, DOCUMENTS
 from tests.support import SAMPLE
 
 GOLDEN = Path(__file__).parent / "golden" / "operator_values.json"
@@ -29,15 +30,10 @@ INPUT = str(SAMPLE / "sample-edge.warc.gz")
 
 def found() -> dict[str, dict[str, Any]]:
     """Version, libraries and a digest of the values of each operator."""
-    source = WarcSource(path=INPUT)
-    pages = [asdict(page) for page in source.index(INPUT) if isinstance(page, Page)]
-    rows = pa.Table.from_pylist(pages, schema=DOCUMENTS.born)
-    payload = source.payload(INPUT, rows)
-    rows = rows.append_column(payload.schema.field(0), payload["html"])
-    rows = rows.filter(pa.compute.is_valid(rows["html"]))
+    tables = {"documents": documents(), "images": images()}
     values: dict[str, dict[str, Any]] = {}
     for name, kind in OPERATORS.items():
-        operator = kind()
+        operator, rows = kind(**kind.offline), tables[kind.table]
         result = operator.measure(rows.select(operator.needs().names), operator.setup())
         found = result.select(operator.writes.names).to_pylist()
         text = json.dumps(found, sort_keys=True, default=bytes.hex)
@@ -49,7 +45,31 @@ def found() -> dict[str, dict[str, Any]]:
         for item in operator.writes:  # of two extractors, the first feeds what comes after
             if item.name not in rows.column_names:
                 rows = rows.append_column(item, result[item.name])
+        tables[kind.table] = rows
     return values
+
+
+def documents() -> pa.Table:
+    """The pages of the input with their bytes."""
+    source = WarcSource(path=INPUT)
+    pages = [asdict(page) for page in source.index(INPUT) if isinstance(page, Page)]
+    rows = pa.Table.from_pylist(pages, schema=DOCUMENTS.born)
+    payload = source.payload(INPUT, rows)
+    rows = rows.append_column(payload.schema.field(0), payload["html"])
+    return rows.filter(pa.compute.is_valid(rows["html"]))
+
+
+def images() -> pa.Table:
+    """The images of the input with their bytes."""
+    source = WarcSource(path=INPUT)
+    found = [asdict(image) for image in source.index(INPUT) if isinstance(image, Picture)]
+    rows = pa.Table.from_pylist(found, schema=CAPTURES.born)
+    places = rows.rename_columns({"image_url": "url"})
+    bodies = [body if isinstance(body, bytes) else None for body in source.read(INPUT, places)]
+    field = columns.column("archived_image").field
+    return rows.select(["image_url", "image_type"]).append_column(
+        field, pa.array(bodies, field.type)
+    )
 
 
 def test_values_change_only_with_the_version_or_a_library() -> None:

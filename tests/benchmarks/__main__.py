@@ -16,6 +16,7 @@ from tests.benchmarks.classify import classify_text_fasttext, classify_text_line
 from tests.benchmarks.dedup_scale import dedup_scale
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.filters import decontamination_throughput, pii_clean, pii_dense
+from tests.benchmarks.image_fetch import image_fetch_speedup
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
 from tests.benchmarks.language import language_throughput
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         classify_text_fasttext,
         text_rules_speedup,
         feedback_rules_throughput,
+        image_fetch_speedup,
         engine_overhead,
         engine_memory,
         kill_test_local,
