@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from operators.base import CorpusOperator, Operator, Resources
-from operators.export import FORMATS
+from operators.export import FORMATS, format_of
 from operators.files import is_remote
 from operators.masking import SPANS
 from operators.registry import SOURCES
@@ -28,7 +28,7 @@ from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
 from pipelines.recipe import Recipe, Step
 from schemas.columns import column
 from schemas.errors import InputError, JobError, Problem, did_you_mean
-from schemas.job import RuleSpec
+from schemas.job import ExportSpec, RuleSpec
 from schemas.tables import DOCUMENTS
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED,)}
@@ -202,6 +202,7 @@ class _Planner:
         parsed = list(self._parsed(self._specs()))
         stages = self._stages(self._steps(recipe, parsed))
         rules = tuple(self._rules(stages, parsed))
+        self._exported(recipe, stages)
         return Plan(self.jobfile, recipe, inputs, stages, rules)
 
     def _recipe(self) -> Recipe:
@@ -255,6 +256,9 @@ class _Planner:
             if export.format not in FORMATS:
                 fix = did_you_mean(export.format, FORMATS)
                 self.add((*path, "format"), "no such format", fix, export.format)
+            else:
+                for field, message, fix in FORMATS[export.format].mistakes(export):
+                    self.add((*path, field), message, fix, getattr(export, field))
             target = normal_place(export.to) + "/"
             clash = next((p for p in taken if p.startswith(target) or target.startswith(p)), None)
             if clash or target == f"{store}/":
@@ -268,6 +272,22 @@ class _Planner:
             fix = "give a folder, or s3://bucket/prefix"
             self.add(("store",), "not a place that omniloom can write to", fix, self.job.store)
 
+    def _exported(self, recipe: Recipe, stages: tuple[Stage, ...]) -> None:
+        """What an export cannot do without is measured."""
+        measured = {*DOCUMENTS.born.names, *(n for s in stages for n in s.operator.writes.names)}
+        for index, export in enumerate(self.job.export):
+            if export.format not in FORMATS or list(FORMATS[export.format].mistakes(export)):
+                continue
+            missing: dict[str, list[str]] = {}
+            for name, field in format_of(export).needs().items():
+                if name not in measured:
+                    missing.setdefault(field, []).append(name)
+            for field, names in missing.items():
+                listed = ", ".join(f"'{name}'" for name in names)
+                message = f"needs {listed}, which recipe '{recipe.name}' does not measure"
+                fix = "choose another recipe or value; docs/exports.md tells what formats need"
+                self.add(("export", index, field), message, fix, getattr(export, field))
+
     # Stages
 
     def _steps(self, recipe: Recipe, rules: list[Rule]) -> list[tuple[Step, Operator[Any]]]:
@@ -275,7 +295,7 @@ class _Planner:
         all_steps = [(step, self._operator(step)) for step in recipe.steps]
         wanted = {name for rule in rules for name in rule.expression.columns}
         for export in self.job.export:
-            wanted |= set(FORMATS[export.format].reads) if export.format in FORMATS else set()
+            wanted |= set(format_of(export).needs()) if export.format in FORMATS else set()
             wanted |= {SPANS} if export.mask_pii else set()
         steps: list[tuple[Step, Operator[Any]]] = []
         for step, operator in reversed(all_steps):
@@ -385,11 +405,9 @@ class _Planner:
         return max(after, default=-1)
 
 
-def exported_columns(plan: Plan, format_name: str) -> list[str]:
+def exported_columns(plan: Plan, spec: ExportSpec) -> list[str]:
     """The columns that an export of the plan's documents reads: those it needs, those it takes."""
-    kind = FORMATS[format_name]
-    measured = output_schema(plan).names
-    return [*kind.reads, *(name for name in kind.takes if name in measured)]
+    return format_of(spec).columns(output_schema(plan).names)
 
 
 def read_fragment(name: str) -> dict[str, RuleSpec]:
