@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from operators.export_documents import Document, Image, ImageFiles, Text
+from operators.export_documents import Document, Image, ImageFiles, Text, harmless
 from operators.export_format import Format, JsonLines, Row, count_lines
 from operators.files import is_remote
 from schemas.job import ExportSpec
@@ -27,12 +26,6 @@ _IMAGE_TOKENS = 2  # its start and end
 _TURN_TOKENS = 12
 _SAMPLE_TOKENS = 96  # the template's own words
 _TEXT_MARGIN = 1.2  # the estimate of a text's tokens is that of another model
-_SPECIAL = re.compile(r"<(?=(?:image|video|img|/img|IMG_CONTEXT|/?box|/?ref|/?quad|\|im_\w+\|)>)")
-
-
-def harmless(text: str) -> str:
-    """The text with a space in what a trainer would take for a mark, such as `<image>`."""
-    return _SPECIAL.sub("< ", text)
 
 
 @dataclass

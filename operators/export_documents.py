@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,10 @@ BYTES = ("image_data", "image_sha256", "image_format")
 """The image columns that an export with image bytes needs."""
 _ROWS_AT_ONCE = 8
 _ENDINGS = {"jpeg": "jpg"}
+_MARKS = re.compile(
+    r"<(?=(?:image|video|/?img|IMG_CONTEXT|img_placehold|(?:start|end)_of_(?:img|text)"
+    r"|/?box|/?ref|/?quad|\|\w+\|)>)"
+)
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,14 @@ def merged(parts: Iterable[Text | Image]) -> Iterator[str | Image]:
         yield part
     if waiting:
         yield "\n\n".join(waiting)
+
+
+def harmless(text: str) -> str:
+    """The text with a space in what trainers would take for a mark, such as `<image>`.
+
+    For formats whose readers put marks of their own between the texts.
+    """
+    return _MARKS.sub("< ", text)
 
 
 @dataclass(frozen=True)

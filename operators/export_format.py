@@ -14,7 +14,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, cast
+from typing import Any, BinaryIO, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -163,7 +163,7 @@ class JsonLines(ShardWriter):
     `rows` gives the rows of a document. Archives hold no time of writing.
     """
 
-    start, between, end = "", "\n", "\n"
+    start, before_first, between, end = "", "", "\n", "\n"
 
     def __init__(self, path: Path, name: str, spec: ExportSpec, rows: RowsOf) -> None:
         super().__init__(spec)
@@ -191,8 +191,7 @@ class JsonLines(ShardWriter):
 
     def add(self, document: Document) -> None:
         for row in self._rows_of(document):
-            if self.rows:
-                self._stream.write(self.between.encode())
+            self._stream.write((self.between if self.rows else self.before_first).encode())
             self.rows += 1
             self._stream.write(to_json(row).encode())
 
@@ -206,20 +205,22 @@ class JsonLines(ShardWriter):
 class JsonList(JsonLines):
     """One JSON list, a row a line."""
 
-    start, between, end = "[\n", ",\n", "\n]\n"
+    start, before_first, between, end = "[", "\n", ",\n", "\n]\n"
 
 
 def count_lines(file: BinaryIO, ending: str) -> int:
     """Rows of a file that `JsonLines` or `JsonList` wrote."""
     if ending.endswith(".zip"):
         with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as lines:
-            return sum(1 for _ in lines)
+            return _line_breaks(lines)
     if ending.endswith(".gz"):
-        with gzip.open(file) as lines:
-            return sum(1 for _ in lines)
-    raw = cast("io.RawIOBase", file)
-    lines_found = len([None for line in io.BufferedReader(raw) if line.strip()])
-    return lines_found - 2 if ending == "json" else lines_found
+        with gzip.open(file) as unpacked:
+            return _line_breaks(unpacked)
+    return _line_breaks(file) - (2 if ending == "json" else 0)
+
+
+def _line_breaks(file: Any) -> int:
+    return sum(data.count(b"\n") for data in iter(lambda: file.read(1 << 20), b""))
 
 
 # --- Parquet -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from operators.export_conversations import conversation, turns
-from operators.export_documents import Document, Image, ImageFiles, merged
+from operators.export_documents import Document, Image, ImageFiles, harmless, merged
 from operators.export_format import (
     IMAGE_FOLDER,
     Format,
@@ -83,7 +83,7 @@ def obelisc_rows(document: Document) -> Rows:
         yield (
             {
                 "images": [image and image.url for image in images],
-                "texts": [None if isinstance(part, Image) else part for part in parts],
+                "texts": [None if isinstance(part, Image) else harmless(part) for part in parts],
                 "metadata": [image and _metadata(image) for image in images],
                 "valid_image": [True] * len(shown),
                 "general_metadata": {

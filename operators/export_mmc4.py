@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from operators.assignment import Row as Similarities
-from operators.export_documents import Document, Image, ImageFiles
+from operators.export_documents import Document, Image, ImageFiles, harmless
 from operators.export_format import Format, JsonLines, Row, count_lines
 
 _LCL_GAPS = frozenset(
@@ -100,7 +100,7 @@ def mmc4_rows(document: Document) -> Iterator[Row]:
     if infos:
         yield {
             "url": document.values["url"],
-            "text_list": [text.text for text in document.texts],
+            "text_list": [harmless(text.text) for text in document.texts],
             "image_info": infos,
             "similarity_matrix": matrix,
             "could_have_url_duplicate": int((document.values.get("url_cluster_size") or 1) > 1),
