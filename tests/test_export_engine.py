@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.base import Operator, measured
+from operators.export import FORMATS
 from operators.extract import ExtractInterleaved
 from operators.files import Files
 from operators.masking import masked_nodes
@@ -28,7 +29,7 @@ from schemas import columns
 from schemas.errors import ExportError, JobError
 from schemas.job import ExportSpec
 from tests.export_tables import node, picture, row, table
-from tests.support import SeaweedServer, omniloom, write_job
+from tests.support import ROOT, SeaweedServer, omniloom, write_job
 from tests.trainers import by_url, internvl, lcl, llava_obelisc, mmc4_parts, sha256
 
 GOLDEN = Path(__file__).parent / "golden" / "export_errors.txt"
@@ -383,6 +384,19 @@ def test_the_command_reaches_every_field() -> None:
     shown = omniloom("export", "--list").stdout
     for word in ("webdataset", "new_mmc4", "embedded", "retrieval", "InternVL"):
         assert word in shown
+
+
+def test_every_choice_is_documented() -> None:
+    exports, jobs = (
+        (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("exports", "jobs")
+    )
+    for field in ExportSpec.model_fields:
+        assert f"`{field}`" in jobs
+    for name, kind in FORMATS.items():
+        choices = (", ".join(kind.images), ", ".join(kind.orders))
+        variants = ", ".join(f"`{variant}`" for variant in kind.variants)
+        wanted = f"| `{name}` | {kind.consumer} | {variants} | {choices[0]} | {choices[1]} |"
+        assert wanted in exports
 
 
 def test_the_command_passes_its_options_on(
