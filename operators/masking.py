@@ -14,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from operators.pii import find_pii
 from schemas.columns import NODE, PII_KINDS
 
-MASKING_VERSION = 1
+MASKING_VERSION = 2
 """Raise it when masked texts read otherwise."""
 SPANS = "node_pii"
 TAGS = {kind: f"[{kind.upper()}]" for kind in PII_KINDS}
@@ -40,6 +41,7 @@ def masked_nodes(
 ) -> pa.ChunkedArray:
     """The documents' nodes with the spans of the kinds masked in their texts.
 
+    What describes images (`alt`, `title`) is searched here, as the operator `pii` searches texts.
     `spans` is the column `node_pii`: for each node of each document a list of spans.
 
     Raises:
@@ -60,9 +62,19 @@ def masked_nodes(
     ]
     fields = {field.name: pc.struct_field(flat, field.name) for field in NODE}
     fields["text"] = pc.replace_with_mask(texts, marked, pa.array(replaced, pa.string()))
+    fields |= {name: _described(fields[name], kinds) for name in ("alt", "title")}
     masked = pa.ListArray.from_arrays(
         pa.array([0, *pc.cumulative_sum(pc.fill_null(lengths, 0)).to_pylist()], pa.int32()),
         pa.StructArray.from_arrays(list(fields.values()), fields=list(NODE)),
         mask=lengths.is_null(),
     )
     return pa.chunked_array([masked.cast(nodes.type)])
+
+
+def _described(texts: pa.Array, kinds: Sequence[str]) -> pa.Array:
+    """Descriptions of images with personal data masked."""
+    found = [
+        text and masked_text(text, [span._asdict() for span in find_pii(text)], kinds)
+        for text in texts.to_pylist()
+    ]
+    return pa.array(found, pa.string())

@@ -122,26 +122,90 @@ def explain(
         print_document(found)
 
 
+def _list_formats(wanted: bool) -> None:
+    if wanted:
+        from pipelines.tables import print_formats
+
+        print_formats()
+        raise typer.Exit
+
+
 @app.command()
 def export(
     job: JobArgument,
     to: Annotated[str, typer.Option(help="target folder or s3://bucket/prefix")],
-    format_: Annotated[str, typer.Option("--format", help="omnicorpus or text")] = "omnicorpus",
+    format_: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="one of those that --list shows")
+    ] = "omnicorpus",
+    variant: Annotated[
+        str | None, typer.Option(help="kind of files, where the format has several")
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(help="urls: addresses alone; embedded: bytes in shards; beside: as files"),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="natural: as on the page; retrieval: images before their best text"),
+    ] = None,
     shard_mb: Annotated[float, typer.Option(min=0.001, help="target size of a shard in MB")] = 256,
+    row_group_rows: Annotated[
+        int | None, typer.Option(min=1, help="rows in a Parquet row group")
+    ] = None,
     mask_pii: Annotated[
         bool, typer.Option("--mask-pii", help="replace personal data in the text by tags")
     ] = False,
+    mask_kind: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help="mask email, ip, phone or id only; may be given again"),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="internvl: tokens of a sample, images included")
+    ] = None,
+    max_tiles: Annotated[
+        int | None, typer.Option(help="internvl: tiles of a sample's images")
+    ] = None,
+    captions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="pairs: caption, alt, similarity, adjacent; may be given again, best first",
+        ),
+    ] = None,
+    min_similarity: Annotated[
+        float | None, typer.Option(help="pairs: least similarity of a text chosen by it")
+    ] = None,
+    list_: Annotated[  # noqa: ARG001  # its callback does all
+        bool,
+        typer.Option(
+            "--list", is_eager=True, callback=_list_formats, help="show all formats and stop"
+        ),
+    ] = False,
 ) -> None:
-    """Export a job's kept documents once more: another format, another place."""
-    from pipelines.engine import export_job
-    from schemas.job import ExportSpec
+    """Export a job's kept documents once more: another format, another place.
 
-    jobfile = _load(job)
-    spec = ExportSpec.model_validate(
-        {"format": format_, "to": to, "shard_mb": shard_mb, "mask_pii": mask_pii}
+    docs/exports.md shows what each format writes and what reads it.
+    """
+    from pipelines.engine import export_job
+    from pipelines.jobfile import export_spec
+
+    spec = export_spec(
+        {
+            "format": format_,
+            "to": to,
+            "variant": variant,
+            "images": images,
+            "order": order,
+            "shard_mb": shard_mb,
+            "row_group_rows": row_group_rows,
+            "mask_pii": mask_kind or mask_pii,
+            "max_tokens": max_tokens,
+            "max_tiles": max_tiles,
+            "captions": captions or None,
+            "min_similarity": min_similarity,
+        }
     )
-    result = export_job(jobfile, spec, _progress())
-    _print_shards(result)
+    _print_shards(export_job(_load(job), spec, _progress()))
 
 
 @app.command()

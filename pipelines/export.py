@@ -6,12 +6,16 @@ sees half an export, and a killed export goes on where it was:
     _RUNNING.json {clean: false}   files of an earlier export are being removed
     _RUNNING.json {clean: true}    every shard that is there is a shard of this export
     _SUCCESS.json                  complete; written last, lists every shard with its checksum
+
+Image files beside the shards are named after their content or address and put in place before the
+shard that names them; a list a shard, below `lists/`, tells them with size and checksum.
 """
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -21,11 +25,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.export import FORMATS
+from operators.export import format_of
+from operators.export_documents import ImageFiles
 from operators.files import TEMPORARY, Files
 from operators.masking import MASKING_VERSION, SPANS
-from pipelines.plan import Plan, exported_columns, fingerprint, output_schema
-from pipelines.shards import ShardRecord, ShardTask, Slice, kept_documents
+from pipelines.plan import Plan, fingerprint, output_schema
+from pipelines.shards import FileRecord, ShardRecord, ShardTask, Slice, digest_of, kept_documents
 from pipelines.store import InputRecord, UnitRecord
 from pipelines.summary import Summary, code_version, reference
 from pipelines.work import Worker
@@ -36,6 +41,15 @@ SUCCESS = "_SUCCESS.json"
 RUNNING = "_RUNNING.json"
 _SAMPLE_DOCUMENTS = 200
 
+_NAMES = re.compile(
+    r"train-\d{5,}-of-\d{5,}\.\w+(\.\w+)?"
+    r"|data/docs_shard_\d+_v2\.jsonl\.zip"
+    r"|lists/\d{5,}-of-\d{5,}\.jsonl"
+    r"|images/[0-9a-f]{2}/[0-9a-f]{64}\.\w+"
+    r"|images/[0-9a-f]{64}"
+    r"|(meta|length|shard_id_range|sizes)\.json"
+)
+"""What exports write below their target, besides the markers."""
 RunTasks = Callable[[Sequence[ShardTask]], Iterable[tuple[ShardTask, ShardRecord]]]
 
 
@@ -43,25 +57,25 @@ class Export:
     """One export of one plan's kept documents."""
 
     def __init__(self, plan: Plan, spec: ExportSpec, contents: str) -> None:
-        self.plan, self.spec = plan, spec
+        self.plan = plan
+        self._check_masking(spec)
         self.files = Files(spec.to)
-        self.format = FORMATS[spec.format]
-        self._check_masking()
+        self.format = format_of(spec)
+        self.spec = self.format.spec
         self.identity = fingerprint(
             plan.fingerprint,
             contents,
             (self.format.name, self.format.version),
-            spec.shard_mb,
-            spec.row_group_rows,
-            *([(MASKING_VERSION, spec.mask_pii)] if spec.mask_pii else []),
+            self.spec.model_dump(exclude={"to", "format"}),
+            MASKING_VERSION if spec.mask_pii else None,
         )
 
-    def _check_masking(self) -> None:
+    def _check_masking(self, spec: ExportSpec) -> None:
         """What cannot be masked is not exported as if it were."""
-        if not self.spec.mask_pii or SPANS in output_schema(self.plan).names:
+        if not spec.mask_pii or SPANS in output_schema(self.plan).names:
             return
         exports = self.plan.jobfile.job.export
-        path = ("export", exports.index(self.spec)) if self.spec in exports else ()
+        path = ("export", exports.index(spec)) if spec in exports else ()
         message = (
             f"recipe '{self.plan.recipe.name}' does not measure '{SPANS}', which masking needs"
         )
@@ -74,9 +88,10 @@ class Export:
         if manifest is None or manifest["identity"] != self.identity:
             return None
         present = {info.path: info.size for info in self.files.list()}
-        if any(present.get(name) != size for name, size in _sizes(manifest).items()):
+        damaged = any(present.get(name) != size for name, size in _others(manifest).items())
+        if damaged or self._incomplete(manifest, present):
             return None
-        return [self.files.uri(name) for name in _sizes(manifest)]
+        return [self.files.uri(shard["name"]) for shard in manifest["shards"]]
 
     def write(
         self, records: Sequence[UnitRecord], inputs: Sequence[InputRecord], run: RunTasks
@@ -88,16 +103,46 @@ class Export:
         """
         self._claim()
         tasks = self._tasks(records)
-        present = {info.path for info in self.files.list()}
+        present = {info.path: info.size for info in self.files.list()}
         made: dict[str, ShardRecord] = {
-            task.name: self._existing(task) for task in tasks if task.name in present
+            task.name: self._existing(task, present) for task in tasks if task.name in present
         }
         for _, record in run([task for task in tasks if task.name not in present]):
             made[record.name] = record
         shards = [made[task.name] for task in tasks]
-        self._write(SUCCESS, self._manifest(shards, inputs, Summary.of(inputs, records)))
+        others = self._companions(shards)
+        self._write(SUCCESS, self._manifest(shards, others, inputs, Summary.of(inputs, records)))
         self.files.delete(RUNNING)
         return [self.files.uri(shard.name) for shard in shards]
+
+    def _companions(self, shards: Sequence[ShardRecord]) -> list[FileRecord]:
+        """Write the small files that readers of the format want besides the shards."""
+        found = self.format.companions([(shard.name, shard.rows) for shard in shards])
+        for name, data in found.items():
+            self.files.write(name, data)
+        return [
+            FileRecord(name, len(data), digest_of(io.BytesIO(data))) for name, data in found.items()
+        ]
+
+    def _incomplete(self, manifest: dict[str, Any], present: dict[str, int]) -> list[str]:
+        """Shards of the manifest that are damaged, or whose image files are."""
+        return [
+            shard["name"]
+            for shard in manifest["shards"]
+            if present.get(shard["name"]) != shard["size"]
+            or any(present.get(n) != size for n, size in self._images(shard, present).items())
+        ]
+
+    def _images(self, shard: dict[str, Any], present: dict[str, int]) -> dict[str, int]:
+        """The sizes of a shard's list of image files, and of the files in it."""
+        listed = shard["images"]
+        if listed is None:
+            return {}
+        sizes = {listed["name"]: listed["size"]}
+        if present.get(listed["name"]) == listed["size"]:
+            lines = self.files.read(listed["name"]).splitlines()
+            sizes |= {image["path"]: image["size"] for image in map(json.loads, lines)}
+        return sizes
 
     # The target folder
 
@@ -143,11 +188,11 @@ class Export:
                 return
         elif present and success is None and running is None:
             raise self._foreign(", ".join(sorted(present)[:3]))
-        foreign = [path for path in present if not _is_shard(path)]
+        foreign = [path for path in present if not _is_ours(path)]
         if foreign:
             raise self._foreign(", ".join(sorted(foreign)[:3]))
         marker = {"job_name": self.plan.jobfile.name, "identity": self.identity, "clean": False}
-        sizes = _sizes(success) if success and ours else {}
+        sizes = self._intact(success, present) if success and ours else {}
         self._write(RUNNING, marker)
         self.files.delete(SUCCESS)
         for path, size in present.items():
@@ -155,11 +200,27 @@ class Export:
                 self.files.delete(path)
         self._write(RUNNING, marker | {"clean": True})
 
-    def _existing(self, task: ShardTask) -> ShardRecord:
+    def _intact(self, manifest: dict[str, Any], present: dict[str, int]) -> dict[str, int]:
+        """Sizes of the files that may stay: those of shards that are complete with their images."""
+        damaged = self._incomplete(manifest, present)
+        sizes: dict[str, int] = {}
+        for shard in manifest["shards"]:
+            sizes |= self._images(shard, present)
+            if shard["name"] not in damaged:
+                sizes[shard["name"]] = shard["size"]
+        return sizes
+
+    def _existing(self, task: ShardTask, present: dict[str, int]) -> ShardRecord:
         """A shard that an earlier attempt at this export has written."""
-        data = self.files.read(task.name)
-        rows = self.format.count(data)
-        return ShardRecord(task.name, rows, len(data), hashlib.sha256(data).hexdigest())
+        with self.files.open(task.name) as file:
+            rows = self.format.count(file)
+        listed = self._record(task.image_list) if task.image_list in present else None
+        shard = self._record(task.name)
+        return ShardRecord(task.name, rows, shard.size, shard.sha256, listed)
+
+    def _record(self, name: str) -> FileRecord:
+        with self.files.open(name) as file:
+            return FileRecord(name, file.size(), digest_of(file))
 
     # Which documents go where
 
@@ -170,52 +231,58 @@ class Export:
         expected = sum(weights) * self._ratio(kept)
         count = max(1, round(expected / (self.spec.shard_mb * 1e6)))
         groups = _split(kept, weights, count)
-        names = (
-            f"train-{index:05d}-of-{len(groups):05d}.{self.format.ending}"
-            for index in range(len(groups))
-        )
-        return [
-            ShardTask(self.spec, name, tuple(slices))
-            for name, slices in zip(names, groups, strict=True)
-        ]
+        return [self._task(index, len(groups), slices) for index, slices in enumerate(groups)]
+
+    def _task(self, index: int, count: int, slices: Sequence[Slice]) -> ShardTask:
+        name = self.format.shard_name(index, count)
+        listed = f"lists/{index:05d}-of-{count:05d}.jsonl"
+        return ShardTask(self.spec, name, tuple(slices), listed)
 
     def _ratio(self, kept: Sequence[UnitRecord]) -> float:
         """Bytes of a shard per byte of page, measured on the first kept documents."""
-        columns = exported_columns(self.plan, self.format.name)
-        names = dict.fromkeys((*columns, "payload_bytes"))
-        worker, tables, wanted = Worker(self.plan), [], _SAMPLE_DOCUMENTS
+        worker, parts, wanted = Worker(self.plan), [], _SAMPLE_DOCUMENTS
         for record in kept:
-            part = _slice(record, 0, min(record.kept, wanted))
-            tables.append(kept_documents(worker, part, names, self.spec.mask_pii))
-            wanted -= part.stop
+            parts.append(_slice(record, 0, min(record.kept, wanted)))
+            wanted -= parts[-1].stop
             if not wanted:
                 break
-        if not tables:
+        if not parts:
             return 0.0
-        documents = pa.concat_tables(tables)
-        size = self._size(documents) - self._size(documents.slice(0, 0))
-        return float(size / max(sum(documents["payload_bytes"].to_pylist()), 1))
+        sample = self._task(0, 1, parts)
+        size = self._size(sample.documents(worker)) - self._size([])
+        return size / max(sum(_page_bytes(worker, part) for part in parts), 1)
 
-    def _size(self, documents: pa.Table) -> int:
+    def _size(self, tables: Iterable[pa.Table]) -> int:
         with tempfile.TemporaryDirectory(prefix="omniloom-") as folder:
             path = Path(folder) / "sample"
-            writer = self.format.writer(path, self.spec.row_group_rows)
-            writer.write(documents)
+            writer = self.format.writer(path, self.format.shard_name(0, 1), ImageFiles())
+            for table in tables:
+                writer.write(table)
             writer.close()
             return path.stat().st_size
 
     def _manifest(
-        self, shards: Sequence[ShardRecord], inputs: Sequence[InputRecord], summary: Summary
+        self,
+        shards: Sequence[ShardRecord],
+        others: Sequence[FileRecord],
+        inputs: Sequence[InputRecord],
+        summary: Summary,
     ) -> dict[str, Any]:
+        chosen = ("images", "order", "variant")
         return {
             "job_name": self.plan.jobfile.name,
             "identity": self.identity,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "code": code_version(),
-            "format": {"name": self.format.name, "version": self.format.version},
+            "format": {
+                "name": self.format.name,
+                "version": self.format.version,
+                **{name: getattr(self.spec, name) for name in chosen},
+            },
             "mask_pii": list(self.spec.mask_pii),
             "rows": sum(shard.rows for shard in shards),
             "shards": [asdict(shard) for shard in shards],
+            "files": [asdict(file) for file in others],
             "job": self.plan.jobfile.job.model_dump(mode="json"),
             "inputs": [
                 {"uri": found.uri, "sha256": found.sha256, "size": found.size} for found in inputs
@@ -229,15 +296,21 @@ class Export:
         }
 
 
-def _is_shard(path: str) -> bool:
-    """A shard, or what a killed writer left of one."""
-    if path.endswith(TEMPORARY):
-        path = path.removeprefix(".")
-    return path.startswith("train-") and "-of-" in path
+def _is_ours(path: str) -> bool:
+    """A file that an export writes, or what a killed writer left of one."""
+    folder, slash, name = path.rpartition("/")
+    if name.endswith(TEMPORARY):
+        name = re.sub(r"^\.|\.\d+$", "", name.removesuffix(TEMPORARY))
+    return bool(_NAMES.fullmatch(folder + slash + name))
 
 
-def _sizes(manifest: dict[str, Any]) -> dict[str, int]:
-    return {shard["name"]: shard["size"] for shard in manifest["shards"]}
+def _others(manifest: dict[str, Any]) -> dict[str, int]:
+    return {file["name"]: file["size"] for file in manifest["files"]}
+
+
+def _page_bytes(worker: Worker, part: Slice) -> int:
+    table = kept_documents(worker, part, ["payload_bytes"])
+    return sum(table["payload_bytes"].to_pylist())
 
 
 def _slice(record: UnitRecord, start: int, stop: int) -> Slice:

@@ -193,6 +193,19 @@ def override(jobfile: JobFile, *, on: str | None = None, workers: int | None = N
     return replace(jobfile, job=jobfile.job.model_copy(update={"on": new}))
 
 
+def export_spec(fields: dict[str, Any]) -> ExportSpec:
+    """The export that the command line asks for; fields that are None have their defaults.
+
+    Raises:
+        JobError: a field is wrong.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        return ExportSpec.model_validate(given)
+    except ValidationError as error:
+        raise JobError(problems_of(error, ExportSpec, "command line", {}, ("export",))) from None
+
+
 def problems_of(
     error: ValidationError,
     model: type[BaseModel],

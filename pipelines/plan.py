@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from operators.base import CorpusOperator, Operator, Resources
-from operators.export import FORMATS
+from operators.export import FORMATS, format_of
 from operators.files import is_remote
 from operators.masking import SPANS
 from operators.registry import SOURCES
@@ -27,9 +27,9 @@ from operators.sources import Source
 from pipelines.interleaved import INTERLEAVED
 from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
 from pipelines.recipe import Recipe, Step
-from schemas.columns import column
+from schemas.columns import column, seen_by_documents
 from schemas.errors import InputError, JobError, Problem, did_you_mean
-from schemas.job import RuleSpec
+from schemas.job import ExportSpec, RuleSpec
 from schemas.tables import DOCUMENTS, IMAGES, TABLES, Table
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED,)}
@@ -263,7 +263,9 @@ class _Planner:
         rules = self._rules(plans, parsed)
         plans = {table: replace(plan, rules=rules[table]) for table, plan in plans.items()}
         images = plans[IMAGES.name] if by_table[IMAGES.name] else None
-        return replace(plans[DOCUMENTS.name], images=images)
+        plan = replace(plans[DOCUMENTS.name], images=images)
+        self._exported(plan)
+        return plan
 
     def _recipe(self) -> Recipe:
         """The job's recipe; for an unknown one the nearest, so that the rest can be checked."""
@@ -316,6 +318,9 @@ class _Planner:
             if export.format not in FORMATS:
                 fix = did_you_mean(export.format, FORMATS)
                 self.add((*path, "format"), "no such format", fix, export.format)
+            else:
+                for field, message, fix in FORMATS[export.format].mistakes(export):
+                    self.add((*path, field), message, fix, getattr(export, field))
             target = normal_place(export.to) + "/"
             clash = next((p for p in taken if p.startswith(target) or target.startswith(p)), None)
             if clash or target == f"{store}/":
@@ -329,6 +334,22 @@ class _Planner:
             fix = "give a folder, or s3://bucket/prefix"
             self.add(("store",), "not a place that omniloom can write to", fix, self.job.store)
 
+    def _exported(self, plan: Plan) -> None:
+        """What an export cannot do without is measured."""
+        measured = set(output_schema(plan).names)
+        for index, export in enumerate(self.job.export):
+            if export.format not in FORMATS or list(FORMATS[export.format].mistakes(export)):
+                continue
+            missing: dict[str, list[str]] = {}
+            for name, field in format_of(export).needs().items():
+                if name not in measured:
+                    missing.setdefault(field, []).append(name)
+            for field, names in missing.items():
+                listed = ", ".join(f"'{name}'" for name in names)
+                message = f"needs {listed}, which recipe '{plan.recipe.name}' does not measure"
+                fix = "choose another recipe or value; docs/exports.md tells what formats need"
+                self.add(("export", index, field), message, fix, getattr(export, field))
+
     # Stages
 
     def _steps(self, recipe: Recipe, rules: list[Rule]) -> list[tuple[Step, Operator[Any]]]:
@@ -336,7 +357,7 @@ class _Planner:
         all_steps = [(step, self._operator(step)) for step in recipe.steps]
         wanted = {name for rule in rules for name in rule.expression.columns}
         for export in self.job.export:
-            wanted |= set(FORMATS[export.format].reads) if export.format in FORMATS else set()
+            wanted |= set(format_of(export).needs()) if export.format in FORMATS else set()
             wanted |= {SPANS} if export.mask_pii else set()
         named = {s.name for s, operator in all_steps if operator.table == IMAGES.name}
         images = bool(named & set(self.job.stages))
@@ -475,13 +496,9 @@ class _Planner:
         return max(after, default=-1)
 
 
-def exported_columns(plan: Plan, format_name: str) -> list[str]:
+def exported_columns(plan: Plan, spec: ExportSpec) -> list[str]:
     """The columns that an export of the plan's documents reads: those it needs, those it takes."""
-    kind = FORMATS[format_name]
-    measured = output_schema(plan).names
-    if plan.images is not None:
-        measured += output_schema(plan.images).names
-    return [*kind.reads, *(name for name in kind.takes if name in measured)]
+    return format_of(spec).columns(output_schema(plan).names)
 
 
 def read_fragment(name: str) -> dict[str, RuleSpec]:
@@ -492,8 +509,12 @@ def read_fragment(name: str) -> dict[str, RuleSpec]:
 
 
 def output_schema(plan: Plan) -> pa.Schema:
-    """All columns of the plan's rows: born, then those of each stage."""
+    """All columns of the plan's rows: born, then those of each stage, then those of images."""
     fields = list(plan.table.born)
     for stage in plan.stages:
         fields.extend(stage.operator.writes)
+    if plan.images is not None:
+        known = {field.name for field in fields}
+        names = [name for name in output_schema(plan.images).names if name not in known]
+        fields.extend(seen_by_documents(*(n for n in names if column(n).level == "image")))
     return pa.schema(fields)

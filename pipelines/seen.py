@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,35 @@ from pipelines.measure import relisted
 from pipelines.plan import Input, Plan
 from pipelines.store import Store, UnitRecord
 from schemas.columns import column
+from schemas.tables import IMAGES
 
 SEEN_BY = ("node_image_unit", "node_image_row", "node_image_dropped_by")
 """The columns by which documents find their images."""
+
+
+def documents_seeing(
+    store: Store,
+    plan: Plan,
+    paths: dict[str, str],
+    names: Iterable[str],
+    *,
+    fresh: dict[str, pa.Table] | None = None,
+    rows: pa.Array | None = None,
+) -> pa.Table:
+    """The named columns of a unit's rows, or of some `rows`; documents see images' columns too.
+
+    `paths` says where the unit's own columns are; tables in `fresh` stand for files.
+    """
+    names = list(dict.fromkeys(names))
+    own = [name for name in names if name in paths]
+    of_images = [name for name in names if name not in paths]
+    wanted = dict.fromkeys([*own, *(SEEN_BY if of_images else ())])
+    table = store.zipped(paths, wanted, fresh)
+    table = table if rows is None else table.take(rows)
+    if not of_images:
+        return table
+    seen = image_columns(store, plan.of(IMAGES.name), table, of_images)
+    return pa.table({name: seen[name] if name in seen else table[name] for name in names})
 
 
 def image_columns(

@@ -210,6 +210,18 @@ def print_operators() -> None:
     console().print(table)
 
 
+def print_formats() -> None:
+    """All export formats: who reads them, and what an export may choose, defaults first."""
+    table = Table(
+        "format", "what it is", "read by", "images", "order", "variant", box=None,
+        padding=(0, 2, 0, 0),
+    )  # fmt: skip
+    for name, kind in FORMATS.items():
+        choices = (" ".join(found) for found in (kind.images, kind.orders, kind.variants))
+        table.add_row(*map(escape, (name, kind.meaning, kind.consumer, *choices)))
+    console().print(table)
+
+
 def _first_line(kind: type[Any]) -> str:
     return (kind.__doc__ or "").strip().split("\n")[0]
 

@@ -31,7 +31,7 @@ from pipelines.measure import (
     with_unreadable,
 )
 from pipelines.plan import PAYLOADS, Plan, Stage, fingerprint
-from pipelines.seen import SEEN_BY, archived_images, image_columns
+from pipelines.seen import archived_images, documents_seeing
 from pipelines.store import (
     FAILED,
     PENDING,
@@ -157,16 +157,7 @@ class _Chain:
 
         Documents see images' columns as lists along their nodes.
         """
-        names = list(names)
-        own = [name for name in names if name in self._paths]
-        if own == names:
-            return self.store.zipped(self._paths, names, self._fresh)
-        table = self.store.zipped(self._paths, dict.fromkeys((*own, *SEEN_BY)), self._fresh)
-        assert self.plan.images is not None  # the planner found the columns there
-        seen = image_columns(
-            self.store, self.plan.images, table, [name for name in names if name not in own]
-        )
-        return pa.table({name: seen[name] if name in seen else table[name] for name in names})
+        return documents_seeing(self.store, self.plan, self._paths, names, fresh=self._fresh)
 
     # Stages
 

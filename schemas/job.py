@@ -64,12 +64,40 @@ class Rules(BaseModel):
 class ExportSpec(_Strict):
     """One export of the documents that were kept. `mask_pii: true` is short for all kinds."""
 
-    format: str = Field(description="'omnicorpus' or 'text'")
+    format: str = Field(description="name of a format; docs/exports.md lists them")
     to: str = Field(min_length=1, description="target folder, or s3://bucket/prefix")
     shard_mb: float = Field(256, gt=0, description="target size of one shard file, in MB")
     row_group_rows: int = Field(1000, ge=1, description="rows in a Parquet row group")
     mask_pii: tuple[Literal["email", "ip", "phone", "id"], ...] = Field(
         (), description="kinds of personal data to replace by tags in the text; true: all kinds"
+    )
+
+    images: Literal["urls", "embedded", "beside"] | None = Field(
+        None,
+        description="images as addresses, with bytes inside the shards, or as files beside them; "
+        "default: the first that the format offers",
+    )
+    order: Literal["natural", "retrieval"] | None = Field(
+        None,
+        description="images where the page has them, or before the text that they match best; "
+        "default: the first that the format offers",
+    )
+    variant: str | None = Field(
+        None, description="kind of files, where a format has several; default: its first"
+    )
+    max_tokens: int = Field(
+        8192, ge=512, description="internvl: tokens of a sample, images included"
+    )
+    max_tiles: int = Field(
+        12, ge=1, le=128, description="internvl: tiles of a sample's images, its max_dynamic_patch"
+    )
+    captions: tuple[Literal["caption", "alt", "similarity", "adjacent"], ...] = Field(
+        ("caption", "alt", "adjacent"),
+        min_length=1,
+        description="pairs: where an image's text comes from, best first",
+    )
+    min_similarity: float = Field(
+        0.24, ge=-1, le=1, description="pairs: least similarity of a text chosen by it"
     )
 
     @field_validator("mask_pii", mode="before")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from operators.base import ERROR_COLUMN, CorpusOperator, Operator
-from operators.export import FORMATS, Format
+from operators.export import FORMATS
+from operators.export_format import Format
 from operators.registry import OPERATORS, SOURCES, operator
 from operators.sources import Source
 from schemas.columns import COLUMNS, ERROR
@@ -217,5 +218,7 @@ def test_a_format_is_registered_under_its_own_name_and_described(kind: type[Form
     assert FORMATS[kind.name] is kind
     assert (kind.__doc__ or "").strip()
     assert kind.meaning
-    assert kind.ending
-    assert set(kind.reads) <= set(COLUMNS)
+    assert kind.consumer
+    assert kind.variants
+    assert kind.images
+    assert {*kind.reads, *kind.takes} <= set(COLUMNS)
