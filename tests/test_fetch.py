@@ -498,8 +498,8 @@ def test_any_retry_after_is_read(text: str) -> None:
 
 @pytest.mark.parametrize("separator", ["\n", "\r", "\x0b", "\u2028"])
 def test_thousands_of_agents_before_thousands_of_rules_cost_little(separator: str) -> None:
-    agents = separator.join(f"User-agent: a{n}" for n in range(10_000))
-    rules = separator.join(f"Disallow: /*{n}*x*$" for n in range(10_000))
+    agents = separator.join(f"User-agent: a{n}" for n in range(4_000))
+    rules = separator.join(f"Disallow: /*{n}*x*$" for n in range(4_000))
     text = separator.join((agents, "User-agent: *", rules)).encode()
     started = time.process_time()
     found = robots.rules_from(200, text, "omniloom").refusal(f"http://e.org/{'x' * 2000}")
