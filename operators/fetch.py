@@ -221,16 +221,16 @@ class FetchImages(Operator[Fetcher]):
         remote = {url: asked for url, asked in wanted.items() if url not in inline}
         said = self._remote(remote.values(), state, known)
         found |= {url: said[asked] for url, asked in remote.items()}
-        fetched = [
-            Fetched()
-            if url is None
-            else found[url]
-            if archived is None
-            else self._local(archived, declared, "archive")
-            for url, archived, declared in rows
-        ]
-        columns_of = zip(*fetched, strict=True) if fetched else [[] for _ in self.writes]
-        return measured(self.writes, list(columns_of))
+
+        def row(url: str | None, archived: bytes | None, declared: str | None) -> Fetched:
+            if url is None:
+                return Fetched()
+            if archived is not None:
+                return self._local(archived, declared, "archive")
+            return found[url]
+
+        values = zip(*(row(*of_row) for of_row in rows), strict=True)
+        return measured(self.writes, list(values) or [[] for _ in self.writes])
 
     def _local(self, body: bytes, declared: str | None, origin: str) -> Fetched:
         """Bytes that are at hand."""

@@ -49,7 +49,7 @@ class FetchCache:
             if found.pop("url") != url:
                 return None
             kept = Kept(body, **found | {"opt_outs": tuple(found["opt_outs"])})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
         return kept if kept.sha256 == hashlib.sha256(body).hexdigest() else None
 

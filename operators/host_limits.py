@@ -28,7 +28,7 @@ MOST_SLOTS = 64
 _CELLS = 1 << 16
 _CELL = struct.Struct("d")
 _FLOCK = struct.Struct("hhqqi4x")
-_LONGEST = 3600.0  # a moment farther ahead is left over from before the machine started
+_LONGEST = 86_400.0  # a moment farther ahead is of a clock that has been set since
 _POLL_S = (0.01, 0.05)
 # Locks of an open file, not of a process, so that two clients of one process count as well.
 _OPEN_FILE_LOCK: int | None = getattr(fcntl, "F_OFD_SETLK", None)
@@ -94,7 +94,7 @@ class SharedLimits:
             return None
         try:
             ahead = max(self._ahead(host), least)
-            moment = _CELL.pack(time.monotonic() + ahead + delay)
+            moment = _CELL.pack(time.time() + ahead + delay)
             os.pwrite(self._starts, moment, cell * _CELL.size)
         finally:
             _lock(self._starts, cell, fcntl.F_UNLCK)
@@ -102,7 +102,7 @@ class SharedLimits:
 
     def _ahead(self, host: int) -> float:
         (start,) = _CELL.unpack(os.pread(self._starts, _CELL.size, host % _CELLS * _CELL.size))
-        ahead = float(start) - time.monotonic()
+        ahead = float(start) - time.time()
         return ahead if 0 < ahead < _LONGEST else 0.0
 
 

@@ -44,6 +44,7 @@ from operators import robots
 from operators.addresses import Allowed, is_public, literal
 from operators.fetch_causes import UNREACHABLE, may_pass
 from operators.host_limits import HostGate, SharedLimits, shared_folder
+from operators.media_types import HEAD_BYTES
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """From a host's name to its addresses. OSError when it has none."""
@@ -51,7 +52,6 @@ Judge = Callable[[bytes, str], str | None]
 """From a body's first bytes and the declared media type to a cause to refuse it, or None."""
 Value = TypeVar("Value")
 
-JUDGED_BYTES = 1024
 _THREADS = 32  # that resolve names and keep answers
 _END_S = 10.0
 _KEPT_OPEN_S = 5.0  # a connection that nobody uses
@@ -115,7 +115,7 @@ class Answer:
     code: int | None = None
     """The last HTTP status; None when there was none."""
     url: str | None = None
-    """The last address asked, without credentials."""
+    """Where it ended: the last address after redirects, without credentials."""
     body: bytes = b""
     media_type: str = ""
     etag: str | None = None
@@ -356,7 +356,7 @@ class HttpClient:
                     raise _failed("too_many_redirects")
                 asked.append(url)
                 answer = await self._hop(url, ask, budget, wanted)
-                code = answer.code
+                code = answer.code = answer.code or code
                 if answer.location is None:
                     answer.url = str(url)
                     return answer
@@ -459,7 +459,7 @@ class HttpClient:
             part = inflate(chunk) if inflate else chunk
             parts.append(part)
             size += len(part)
-            if not judged and size >= JUDGED_BYTES:
+            if not judged and size >= HEAD_BYTES:
                 judged = True
                 self._judge(parts, wanted, answer)
             if size > limit:
@@ -474,7 +474,7 @@ class HttpClient:
 
     def _judge(self, parts: list[bytes], wanted: _Wanted, answer: Answer) -> None:
         assert wanted.judge is not None  # asked only where there is one
-        cause = wanted.judge(b"".join(parts)[:JUDGED_BYTES], answer.media_type)
+        cause = wanted.judge(b"".join(parts)[:HEAD_BYTES], answer.media_type)
         if cause:
             raise _refused(cause)
 
@@ -522,7 +522,10 @@ class HttpClient:
         answer = await self._persistently(ask, wanted)
         # A redirect that leads nowhere is a file that is not there (RFC 9309, 2.3.1.2).
         lost = answer.cause in ("redirect_loop", "too_many_redirects")
-        rules = robots.rules_from(404 if lost else answer.code, answer.body, self.policy.agent)
+        try:
+            rules = robots.rules_from(404 if lost else answer.code, answer.body, self.policy.agent)
+        except Exception:  # noqa: BLE001  # nor must a strange file
+            rules = robots.Rules(None, self.policy.agent, "robots_unreachable")
         if answer.cause in UNREACHABLE or (answer.cause == "private_address" and not answer.code):
             rules = robots.Rules(None, self.policy.agent, answer.cause)
         elif answer.code == 200 and answer.status != "ok":

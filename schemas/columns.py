@@ -458,7 +458,7 @@ _ALL = [
     Column(
         "final_url",
         pa.string(),
-        "last address asked, after redirects and without credentials; null if not by HTTP",
+        "last address after redirects, without credentials; null where HTTP has no part",
         level="image",
     ),
     Column(

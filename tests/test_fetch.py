@@ -498,8 +498,8 @@ def test_any_retry_after_is_read(text: str) -> None:
 
 @pytest.mark.parametrize("separator", ["\n", "\r", "\x0b", "\u2028"])
 def test_thousands_of_agents_before_thousands_of_rules_cost_little(separator: str) -> None:
-    agents = separator.join(f"User-agent: a{n}" for n in range(10_000))
-    rules = separator.join(f"Disallow: /*{n}*x*$" for n in range(10_000))
+    agents = separator.join(f"User-agent: a{n}" for n in range(4_000))
+    rules = separator.join(f"Disallow: /*{n}*x*$" for n in range(4_000))
     text = separator.join((agents, "User-agent: *", rules)).encode()
     started = time.process_time()
     found = robots.rules_from(200, text, "omniloom").refusal(f"http://e.org/{'x' * 2000}")
@@ -786,11 +786,11 @@ def test_what_was_fetched_is_kept_for_other_jobs(site: Site, tmp_path: Path) -> 
 def test_a_damaged_file_of_the_cache_is_fetched_again(site: Site, tmp_path: Path) -> None:
     made = operator(site, cache=str(tmp_path / "cache"))
     table = rows([site.url("/a")])
-    for damage in (b"", b"{}", b"x" * 9000, None):
+    for damage in (b"", b"{}", b"7", b"x" * 9000, None):
         assert measure(made, table)["image_data"].to_pylist() == [PNG]
         (path,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
         path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
-    assert site.count("/a") == 4
+    assert site.count("/a") == 5
 
 
 def test_a_cache_does_not_hide_what_sites_ask(site: Site, tmp_path: Path) -> None:
