@@ -12,6 +12,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -29,7 +30,7 @@ from schemas import columns
 if TYPE_CHECKING:
     from operators.http_client import Answer, ClientThread
 
-_DECIDING = frozenset(("http", "max_bytes", "robots", "respect", "allow_private"))
+_DECIDING = frozenset(("http", "max_bytes", "robots", "respect", "allow_private", "refresh_before"))
 _CACHE_THREADS = 16
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")
 _DATA_URL = re.compile(r"data:([^,]*?)(;base64)?,", re.IGNORECASE | re.ASCII)
@@ -113,6 +114,10 @@ class FetchImages(Operator[Fetcher]):
     cache: str | None = Field(
         None, description="folder or s3:// prefix that keeps what was fetched, for all jobs"
     )
+    refresh_before: datetime | None = Field(
+        None,
+        description="what the cache holds from before this time is asked for again: 2026-11-21",
+    )
     contact: str = Field(
         "", description="address or page that the user agent names, so that sites can complain"
     )
@@ -151,6 +156,12 @@ class FetchImages(Operator[Fetcher]):
         Allowed(value)
         return value
 
+    @field_validator("refresh_before")
+    @classmethod
+    def _utc(cls, value: datetime | None) -> datetime | None:
+        """A time without a zone is UTC."""
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
     @field_validator("contact")
     @classmethod
     def _header(cls, value: str) -> str:
@@ -172,7 +183,7 @@ class FetchImages(Operator[Fetcher]):
     def _client(self) -> ClientThread:
         from operators.http_client import ClientThread, Policy  # aiohttp loads slowly
 
-        fields = self.model_dump(exclude={"http", "cache", "contact"})
+        fields = self.model_dump(exclude={"http", "cache", "contact", "refresh_before"})
         return ClientThread(Policy(user_agent=self.user_agent, judge=refusal, **fields))
 
     def deciding_config(self) -> dict[str, Any]:
@@ -181,36 +192,6 @@ class FetchImages(Operator[Fetcher]):
 
     def measure(self, batch: pa.Table, state: Fetcher) -> pa.Table:
         """Status and bytes by row; nulls where the address is null."""
-        return self._rows(batch, state)
-
-    def refresh(self, batch: pa.Table, previous: pa.Table, state: Fetcher) -> pa.Table:
-        """Servers are asked whether what was fetched has changed.
-
-        Bytes stay where they say no, and where they cannot be reached. What the site has removed or
-        no longer wants used is gone.
-        """
-        seconds = previous["fetched_at"].cast(pa.int64())
-        before = previous.select(self.writes.names)
-        before = before.set_column(before.column_names.index("fetched_at"), "fetched_at", seconds)
-        rows = zip(batch["image_url"].to_pylist(), before.to_pylist(), strict=True)
-        known = {
-            _asked(url): Fetched(**row)
-            for url, row in rows
-            if url is not None and row["fetch_status"] == "ok"
-        }
-        return self._rows(batch, state, known)
-
-    def retryable(self, measured: pa.Table) -> pa.Array:
-        """Rows whose failure may pass: no answer, an overloaded or broken server."""
-        causes = measured["fetch_cause"].to_pylist()
-        return pa.array([may_pass(cause) for cause in causes], pa.bool_())
-
-    # Where bytes come from
-
-    def _rows(
-        self, batch: pa.Table, state: Fetcher, known: Mapping[str, Fetched] | None = None
-    ) -> pa.Table:
-        """The result; with what is `known` by address, servers are asked whether it changed."""
         names = ("image_url", "archived_image", "image_type")
         rows = list(zip(*(batch[name].to_pylist() for name in names), strict=True))
         wanted = {
@@ -219,7 +200,7 @@ class FetchImages(Operator[Fetcher]):
         inline = {url for url in wanted if _DATA_URL.match(url)}
         found = {url: self._inline(url) for url in inline}
         remote = {url: asked for url, asked in wanted.items() if url not in inline}
-        said = self._remote(remote.values(), state, known)
+        said = self._remote(remote.values(), state)
         found |= {url: said[asked] for url, asked in remote.items()}
 
         def row(url: str | None, archived: bytes | None, declared: str | None) -> Fetched:
@@ -231,6 +212,13 @@ class FetchImages(Operator[Fetcher]):
 
         values = zip(*(row(*of_row) for of_row in rows), strict=True)
         return measured(self.writes, list(values) or [[] for _ in self.writes])
+
+    def retryable(self, measured: pa.Table) -> pa.Array:
+        """Rows whose failure may pass: no answer, an overloaded or broken server."""
+        causes = measured["fetch_cause"].to_pylist()
+        return pa.array([may_pass(cause) for cause in causes], pa.bool_())
+
+    # Where bytes come from
 
     def _local(self, body: bytes, declared: str | None, origin: str) -> Fetched:
         """Bytes that are at hand."""
@@ -258,17 +246,21 @@ class FetchImages(Operator[Fetcher]):
 
     # Over HTTP, and what is kept of it
 
-    def _remote(
-        self, urls: Iterable[str], state: Fetcher, known: Mapping[str, Fetched] | None
-    ) -> dict[str, Fetched]:
-        """What came of each address. What is `known` is only asked for anew, never taken as is."""
+    def _remote(self, urls: Iterable[str], state: Fetcher) -> dict[str, Fetched]:
+        """What came of each address."""
         urls = list(dict.fromkeys(urls))
-        before = self._kept(urls, state.cache) | dict(known or {})
-        found = {} if known is not None and self.http else dict(before)
+        before = self._kept(urls, state.cache)
+        found = {url: kept for url, kept in before.items() if not (self.http and self._old(kept))}
         rest = [url for url in urls if url not in found]
         if not self.http:
             return found | dict.fromkeys(rest, Fetched("refused", "offline"))
         return found | self._asked_for(rest, before, state)
+
+    def _old(self, kept: Fetched) -> bool:
+        """Whether servers are to be asked if it has changed."""
+        if self.refresh_before is None or kept.fetched_at is None:
+            return False
+        return kept.fetched_at < self.refresh_before.timestamp()
 
     def _kept(self, urls: list[str], cache: FetchCache | None) -> dict[str, Fetched]:
         """What the cache holds, judged as if it came now."""

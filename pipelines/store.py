@@ -216,7 +216,11 @@ def _input_record(data: dict[str, Any]) -> InputRecord:
 
 def _serialised(table: pa.Table) -> bytes:
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", write_statistics=False)
+    # Images are compressed already: packing them again costs more than fetching them does.
+    plain = {f.name for f in table.schema if pa.types.is_large_binary(f.type)}
+    others = [name for name in table.column_names if name not in plain]
+    packed = {name: "none" if name in plain else "zstd" for name in table.column_names}
+    pq.write_table(table, sink, compression=packed, use_dictionary=others, write_statistics=False)
     return sink.getvalue()
 
 

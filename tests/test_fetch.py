@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,12 @@ def operator(site: Site, **fields: Any) -> FetchImages:
     return FetchImages(**own | fields)
 
 
-def measure(made: FetchImages, table: pa.Table, previous: pa.Table | None = None) -> pa.Table:
-    """In a worker of its own."""
+def measure(made: FetchImages, table: pa.Table, *, anew: bool = False) -> pa.Table:
+    """In a worker of its own; `anew` with what the cache holds being out of date."""
+    if anew:
+        made = made.model_copy(update={"refresh_before": datetime(2100, 1, 1, tzinfo=UTC)})
     state = made.setup()
     try:
-        if previous is not None:
-            return made.refresh(table, previous, state)
         return made.measure(table, state)
     finally:
         state.close()
@@ -407,11 +408,11 @@ def test_a_crawl_delay_is_respected_up_to_a_cap(site: Site) -> None:
     site.on("/robots.txt", Reply(body=b"User-agent: *\nCrawl-delay: 0.15"))
     ask(_images(site, 4), policy(site))
     moments = sorted(request.at for request in site.asked if request.path != "/robots.txt")
-    assert min(b - a for a, b in itertools.pairwise(moments)) >= 0.14
+    assert moments[-1] - moments[0] >= 3 * 0.15 - 0.05
     assert site.count("/robots.txt") == 1
     started = time.monotonic()
     ask(_images(site, 4), policy(site, max_crawl_delay_s=0.0))
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 3 * 0.15
 
 
 def test_a_host_that_asks_to_wait_is_left_alone_by_all(site: Site) -> None:
@@ -822,27 +823,20 @@ def test_a_cache_that_cannot_be_written_stops_the_run(site: Site, tmp_path: Path
         measure(operator(site, cache=str(tmp_path / "file")), rows([site.url("/a")]))
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_asking_anew_keeps_what_has_not_changed(site: Site, tmp_path: Path, cached: bool) -> None:
-    made = operator(site, **({"cache": str(tmp_path / "cache")} if cached else {}))
+def test_asking_anew_keeps_what_has_not_changed(site: Site, tmp_path: Path) -> None:
+    made = operator(site, cache=str(tmp_path / "cache"))
     table = rows([_versioned(site, '"1"')])
     first = measure(made, table)
-    again = measure(made, table, first)
+    again = measure(made, table, anew=True)
     assert again["http_status"].to_pylist() == [304]
     assert again["image_data"] == first["image_data"]
     assert again["image_sha256"] == first["image_sha256"]
     assert site.count("/image") == 2
     _versioned(site, '"2"')
-    assert measure(made, table, again)["etag"].to_pylist() == ['"2"']
-
-
-def test_asking_anew_by_what_the_cache_knows(site: Site, tmp_path: Path) -> None:
-    made = operator(site, cache=str(tmp_path / "cache"))
-    table = rows([_versioned(site, '"1"')])
-    measure(made, table)
-    never = pa.Table.from_pylist([{}], schema=FetchImages.writes)
-    (row,) = measure(made, table, never).to_pylist()
-    assert (row["http_status"], row["image_data"]) == (304, PNG)
+    assert measure(made, table)["etag"].to_pylist() == ['"1"']
+    assert measure(made, table, anew=True)["etag"].to_pylist() == ['"2"']
+    since = made.model_copy(update={"refresh_before": datetime(2020, 1, 1, tzinfo=UTC)})
+    assert measure(since, table)["fetch_from"].to_pylist() == ["cache"]
 
 
 @pytest.mark.parametrize(
@@ -854,23 +848,15 @@ def test_asking_anew_by_what_the_cache_knows(site: Site, tmp_path: Path) -> None
     ],
 )
 def test_asking_anew_loses_bytes_only_for_good(
-    site: Site, reply: Reply, status: str, cause: str | None
+    site: Site, tmp_path: Path, reply: Reply, status: str, cause: str | None
 ) -> None:
-    made = operator(site, retries=0)
+    made = operator(site, retries=0, cache=str(tmp_path / "cache"))
     table = rows([site.url("/a")])
-    first = measure(made, table)
+    measure(made, table)
     site.on("/a", reply)
-    (row,) = measure(made, table, first).to_pylist()
+    (row,) = measure(made, table, anew=True).to_pylist()
     assert (row["fetch_status"], row["fetch_cause"]) == (status, cause)
     assert (row["image_data"] is not None) == (status == "ok")
-
-
-def test_asking_anew_what_failed_before(site: Site) -> None:
-    made = operator(site, retries=0)
-    table = rows([site.on("/a", Reply(500, body=b""), Reply())])
-    first = measure(made, table)
-    assert first["fetch_status"].to_pylist() == ["failed"]
-    assert measure(made, table, first)["fetch_status"].to_pylist() == ["ok"]
 
 
 def test_the_deadline_is_that_of_an_image_not_of_its_host(site: Site) -> None:
