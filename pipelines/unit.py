@@ -224,7 +224,7 @@ class _Chain:
         for name in self._candidates(stage):
             table = self.store.read(f"{stage.folder}/{name}.parquet", self._telling(stage))
             failed = pc.equal(table[STATE], FAILED)
-            again = stage.operator.retryable(table) if self.task.retry_errors else None
+            again = stage.operator.retryable(table)
             failed = failed if again is None else pc.or_(failed, pc.fill_null(again, False))
             covered = pc.and_(pc.not_equal(table[STATE], PENDING), self.alive)
             done = pc.and_(covered, pc.invert(failed))
@@ -269,10 +269,11 @@ class _Chain:
         return [name for name in names if of[name].get(_SEEN) == seen[_SEEN]]
 
     def _telling(self, stage: Stage) -> list[str]:
-        """The columns that say which rows of a stored file are to be computed again."""
-        kinds = [f for f in stage.operator.writes if not pa.types.is_large_binary(f.type)]
-        retried = self.task.retry_errors and stage.operator.asks_the_world
-        return [STATE, *(f.name for f in kinds if retried)]
+        """The columns of a stored file that say which rows are worth another try."""
+        if not stage.operator.asks_the_world:
+            return [STATE]
+        small = [f.name for f in stage.operator.writes if not pa.types.is_large_binary(f.type)]
+        return [STATE, *small]
 
     def _compute(self, stage: Stage, missing: pa.Array) -> pa.Table:
         """The stage's columns for the `missing` rows, batch by batch."""

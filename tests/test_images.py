@@ -40,9 +40,17 @@ class TakeArchived(Operator[None]):
     writes = columns.schema("fetch_status", "image_bytes", "image_data")
     asks_the_world: ClassVar[bool] = True
 
+    broken: ClassVar[set[str]] = set()
+    """Addresses that a server does not answer for the moment."""
+
+    def retryable(self, measured: pa.Table) -> pa.Array:
+        """All that failed."""
+        return pc.equal(measured["fetch_status"], "failed").combine_chunks()
+
     def measure(self, batch: pa.Table, state: None) -> pa.Table:
         """What is there."""
-        data = batch["archived_image"].combine_chunks()
+        gone = pc.is_in(batch["image_url"], pa.array(sorted(self.broken), pa.string()))
+        data = pc.if_else(gone, None, batch["archived_image"]).combine_chunks()
         status = pc.if_else(pc.is_valid(data), "ok", "failed")
         return measured(self.writes, [status, pc.cast(pc.binary_length(data), pa.int64()), data])
 
@@ -271,4 +279,25 @@ def test_images_whose_unit_is_born_anew_are_not_asked_for_again(tmp_path: Path) 
     fresh = tmp_path / "fresh"
     fresh.mkdir()
     _run(_job(fresh, stages={"sums": {}, "images": {"unit_images": 3}}))
+    assert _seen(tmp_path) == _seen(fresh)
+
+
+def test_what_could_not_be_fetched_is_tried_again_alone_and_not_forgotten(tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    _run(_job(fresh))
+    captured = sorted(row["image_url"] for row in _captures(fresh) if row["image_bytes"] > 2000)
+    TakeArchived.broken.update(captured[:3])
+    try:
+        first = _run(_job(tmp_path))
+        missing = first.summary.rules["fetched"].dropped
+    finally:
+        TakeArchived.broken.clear()
+    assert _seen(tmp_path) != _seen(fresh)
+    again = _run(_job(tmp_path), retry_errors=True)
+    assert _computed(again, "take") == missing
+    assert _seen(tmp_path) == _seen(fresh)
+    moved = {"too_small": {"table": "images", "drop": "image_bytes < 10"}}
+    assert _computed(_run(_job(tmp_path, rules=moved)), "take") == 0
+    _run(_job(fresh, rules=moved))
     assert _seen(tmp_path) == _seen(fresh)
