@@ -73,8 +73,16 @@ def test_hashes_of_bundled_pictures_are_those_of_imagehash() -> None:
 @given(pictures())
 @settings(deadline=None, max_examples=300)
 def test_hashes_of_pictures_of_any_mode_are_those_of_imagehash(picture: Image.Image) -> None:
-    grey = np.asarray(picture.convert("L"))
+    grey = pixels._grey(picture.copy())
+    assert np.array_equal(grey, np.asarray(picture.convert("L")))
     assert (phash(grey), dhash(grey)) == hashes(picture)
+
+
+def test_a_picture_in_several_blocks_measures_as_one_in_one() -> None:
+    picture = noise(2500, 2000)
+    with pytest.raises(ValueError, match=r"contiguous|block"):
+        pa.array(picture)
+    assert np.array_equal(pixels._grey(picture), np.asarray(picture.convert("L")))
 
 
 @given(pictures(), st.sampled_from([*IMAGE_FORMATS, "AVIF"]))
@@ -110,7 +118,7 @@ def test_the_first_bit_is_the_highest_and_stands_upper_left() -> None:
     assert phash(np.full((40, 40), 7, np.uint8)) == 1 << 63  # flat: the mean alone is above
 
 
-@pytest.mark.parametrize("loop", ["_across", "_down", "_lanczos", "_blur_and_histogram"])
+@pytest.mark.parametrize("loop", ["_luma", "_across", "_down", "_lanczos", "_blur_and_histogram"])
 def test_compiled_loops_answer_as_python_does(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     file = saved(noise(37, 91), "PNG")
     fast = measure(file)
