@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.dedup import hash_pair
+from operators.dedup import hashes_of
 from operators.shown import ImageVerdicts
 from pipelines.corpuswide import (
     BYTES_AT_ONCE,
@@ -114,7 +114,7 @@ class ShowTask(UnitPhase):
         urls = pc.struct_field(flat, "image_url").filter(picked).to_pylist()
         rows = pc.list_parent_indices(nodes).filter(picked).to_pylist()
         pairs = list(dict.fromkeys(zip(rows, urls, strict=True)))
-        keys = [hash_pair(url) for _, url in pairs]
+        keys = [hashes_of(url) for _, url in pairs]
         row = pa.array([row for row, _ in pairs], pa.int32())
         records = pa.table(
             {
@@ -151,7 +151,7 @@ class CaptureTask(PlainTask):
         started = time.process_time()
         stage, operator = _joined(worker)
         urls = worker.store.read(f"images/{self.stem}.parquet", ["image_url"])["image_url"]
-        keys = [hash_pair(url) for url in urls.to_pylist()]
+        keys = [hashes_of(url) for url in urls.to_pylist()]
         records = pa.table(
             {
                 "row": pa.array(np.arange(len(keys)), pa.int32()),
@@ -312,7 +312,7 @@ class BirthTask(UnitPhase):
             for url in (
                 n["image_url"] for n in document if n["kind"] == "image" and n["image_url"]
             ):
-                index = wanted.pop((row, *hash_pair(url)), None)
+                index = wanted.pop((row, *hashes_of(url)), None)
                 if index is not None:
                     urls.append((index, url))
         return urls
@@ -381,7 +381,7 @@ class JoinTask(UnitPhase):
             is_image, pc.struct_field(pc.list_flatten(nodes), "image_url"), None
         ).to_pylist()
         places = self._places(worker, stage)
-        found = [places[hash_pair(url)] if url is not None else None for url in urls]
+        found = [places[hashes_of(url)] if url is not None else None for url in urls]
         dropped = _dropped_by(worker, [place for place in found if place is not None])
         reasons = [
             dropped[place] if place is not None else (_NO_ADDRESS if image else None)

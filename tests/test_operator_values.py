@@ -17,12 +17,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from operators.base import Operator
 from operators.registry import OPERATORS
-from operators.sources import Page, Picture
+from operators.sources import Page
 from operators.warc import WarcSource
 from schemas import columns
-from schemas.tables import CAPTURES, DOCUMENTS
-from tests.support import SAMPLE
+from schemas.tables import DOCUMENTS
+from tests.support import SAMPLE, bundled_images
 
 GOLDEN = Path(__file__).parent / "golden" / "operator_values.json"
 INPUT = str(SAMPLE / "sample-edge.warc.gz")
@@ -30,27 +31,42 @@ INPUT = str(SAMPLE / "sample-edge.warc.gz")
 
 def found() -> dict[str, dict[str, Any]]:
     """Version, libraries and a digest of the values of each operator."""
-    tables = {"documents": documents(), "images": images()}
+    rows = {"images": pictures(), "documents": pages()}
     values: dict[str, dict[str, Any]] = {}
-    for name, kind in OPERATORS.items():
-        operator, rows = kind(**kind.offline), tables[kind.table]
-        result = operator.measure(rows.select(operator.needs().names), operator.setup())
-        found = result.select(operator.writes.names).to_pylist()
-        text = json.dumps(found, sort_keys=True, default=bytes.hex)
-        values[name] = {
-            "version": operator.version,
-            "provenance": operator.provenance(),
-            "values": hashlib.sha256(text.encode()).hexdigest(),
-        }
-        for item in operator.writes:  # of two extractors, the first feeds what comes after
-            if item.name not in rows.column_names:
-                rows = rows.append_column(item, result[item.name])
-        tables[kind.table] = rows
-    return values
+    for table in rows:
+        for name, kind in OPERATORS.items():
+            if kind.table == table:
+                values[name], rows[table] = entry(kind(**kind.offline), rows[table], rows["images"])
+    return {name: values[name] for name in OPERATORS}
 
 
-def documents() -> pa.Table:
-    """The pages of the input with their bytes."""
+def entry(
+    operator: Operator[Any], rows: pa.Table, images: pa.Table
+) -> tuple[dict[str, Any], pa.Table]:
+    """What is kept of an operator's values, and the rows with these beside the others.
+
+    Of two operators that write the same columns, the first feeds what comes after.
+    """
+    batch = rows
+    for item in operator.needs():
+        if item.name not in rows.column_names:
+            batch = batch.append_column(item, seen(batch["nodes"], images, item))
+    result = operator.measure(batch.select(operator.needs().names), operator.setup())
+    found = result.select(operator.writes.names).to_pylist()
+    text = json.dumps(found, sort_keys=True, default=bytes.hex)
+    for item in operator.writes:
+        if item.name not in rows.column_names:
+            rows = rows.append_column(item, result[item.name])
+    kept = {
+        "version": operator.version,
+        "provenance": operator.provenance(),
+        "values": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    return kept, rows
+
+
+def pages() -> pa.Table:
+    """The bundled edge cases that have a body."""
     source = WarcSource(path=INPUT)
     pages = [asdict(page) for page in source.index(INPUT) if isinstance(page, Page)]
     rows = pa.Table.from_pylist(pages, schema=DOCUMENTS.born)
@@ -59,16 +75,26 @@ def documents() -> pa.Table:
     return rows.filter(pa.compute.is_valid(rows["html"]))
 
 
-def images() -> pa.Table:
-    """The images of the input with their bytes."""
-    source = WarcSource(path=INPUT)
-    found = [asdict(image) for image in source.index(INPUT) if isinstance(image, Picture)]
-    rows = pa.Table.from_pylist(found, schema=CAPTURES.born)
-    places = rows.rename_columns({"image_url": "url"})
-    bodies = [body if isinstance(body, bytes) else None for body in source.read(INPUT, places)]
-    field = columns.column("archived_image").field
-    return rows.select(["image_url", "image_type"]).append_column(
-        field, pa.array(bodies, field.type)
+def pictures() -> pa.Table:
+    """The pictures beside them, as if each were shown by one document."""
+    rows = [
+        {
+            "image_url": url,
+            "image_type": None,
+            "archived_image": data,
+            "image_document_count": 1,
+        }
+        for url, data in bundled_images(INPUT)
+    ]
+    return pa.Table.from_pylist(rows, schema=columns.schema(*rows[0]))
+
+
+def seen(nodes: pa.ChunkedArray, images: pa.Table, item: pa.Field) -> pa.Array:
+    """An image's column along the nodes of documents."""
+    known = dict(zip(images["image_url"].to_pylist(), images[item.name].to_pylist(), strict=True))
+    return pa.array(
+        [row and [known.get(node["image_url"]) for node in row] for row in nodes.to_pylist()],
+        item.type,
     )
 
 
