@@ -7,6 +7,7 @@ from typing import Any
 from operators.base import Operator
 from operators.boilerplate import BoilerplateMarks
 from operators.classify import ClassifyText
+from operators.clip import EmbeddingScores, EmbedImages, EmbedTexts, ImageTextSimilarity
 from operators.decontaminate import Decontaminate
 from operators.dedup import (
     ImageSetDuplicates,
@@ -42,6 +43,10 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         Decontaminate,
         Pii,
         ClassifyText,
+        EmbedImages,
+        EmbedTexts,
+        ImageTextSimilarity,
+        EmbeddingScores,
     )
 }
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from operators.base import Operator
-from schemas.columns import NODE_KINDS
+from schemas.columns import COLUMNS, NODE_KINDS
 
 _ODD = (
     "",
@@ -123,12 +123,30 @@ def values(field: pa.Field) -> SearchStrategy[Any]:
         "html": pages(),
         "minhash": st.binary(min_size=64, max_size=64),
         "url": st.sampled_from(_URLS) | texts(),
+        "clip_embedding": _VECTOR,
+        "clip_text_encoder": st.just("an encoder"),
         "http_charset": st.sampled_from(_CHARSETS) | texts(8),
     }
     found = by_name.get(field.name)
     if found is None:
         found = _by_type(field.type)
     return st.none() | found if field.nullable else found
+
+
+def _along(field: pa.Field, nodes: list[Any] | None) -> SearchStrategy[Any]:
+    """A list with a value, or null, for each node of a document; null where there are no nodes."""
+    one = st.none() | _BY_ELEMENT.get(field.name, _by_type(field.type.value_type))
+    count = len(nodes or [])
+    found = st.lists(one, min_size=count, max_size=count)
+    return st.none() if nodes is None else st.none() | found
+
+
+_VECTOR = st.lists(st.floats(-1, 1, width=16), min_size=3, max_size=3)
+_BY_ELEMENT: dict[str, SearchStrategy[Any]] = {
+    "clip_embedding": _VECTOR,
+    "node_clip_embedding": _VECTOR,
+    "clip_encoder": st.just("an encoder"),
+}
 
 
 def _by_type(kind: pa.DataType) -> SearchStrategy[Any]:
@@ -153,10 +171,13 @@ def _by_type(kind: pa.DataType) -> SearchStrategy[Any]:
 def tables(draw: DrawFn, schema: pa.Schema, max_rows: int = 5) -> pa.Table:
     """A table of `schema` with few rows in several chunks, empty chunks among them."""
     count = draw(st.integers(0, max_rows))
-    columns = [
-        pa.array(draw(st.lists(values(field), min_size=count, max_size=count)), field.type)
-        for field in schema
-    ]
+    drawn: dict[str, list[Any]] = {}
+    for field in schema:
+        if "nodes" in drawn and COLUMNS[field.name].level != "document":
+            drawn[field.name] = [draw(_along(field, nodes)) for nodes in drawn["nodes"]]
+        else:
+            drawn[field.name] = draw(st.lists(values(field), min_size=count, max_size=count))
+    columns = [pa.array(drawn[field.name], field.type) for field in schema]
     whole = pa.Table.from_arrays(columns, schema=schema)
     return pa.concat_tables(split(whole, draw(split_points(count))))
 
