@@ -6,18 +6,18 @@ probabilities of all its labels, so that two scores of one file cost one pass.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from operators.files import content_digest
+from operators.forward import complete_torchvision
 from operators.ngrams import Doubles, LinearClassifier, not_a_model
 from schemas.errors import InputError, did_you_mean
 
@@ -88,7 +88,9 @@ class Model(BaseModel, ABC):
         Raises:
             InputError: the file or a library is missing.
         """
-        return {self.path: _digest(self.place)} | {name: _version(name) for name in self.libraries}
+        return {self.path: content_digest(self.place)} | {
+            name: _version(name) for name in self.libraries
+        }
 
     @abstractmethod
     def load(self) -> Classifier:
@@ -102,30 +104,6 @@ class Model(BaseModel, ABC):
     def same_file(self) -> Model:
         """The model without the label that is asked of it: equal where one pass serves both."""
         return self.model_copy(update={"label": ""})
-
-
-def _digest(place: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of all files of a folder."""
-    if place.is_file():
-        return _file_digest(*_stamp(place))
-    lines = [
-        f"{path.relative_to(place).as_posix()} {_file_digest(*_stamp(path))}\n"
-        for path in sorted(place.rglob("*"))
-        if path.is_file()
-    ]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _stamp(path: Path) -> tuple[Path, int, int]:
-    stat = path.stat()
-    return path, stat.st_size, stat.st_mtime_ns
-
-
-@cache
-def _file_digest(path: Path, size: int, changed: int) -> str:  # noqa: ARG001
-    """Read once a process, for as long as size and time of change stay."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _version(library: str) -> str:
@@ -255,6 +233,8 @@ class HuggingFaceClassifier:
     def __init__(self, model: HuggingFaceModel) -> None:
         try:
             import torch
+
+            complete_torchvision()
             import transformers
         except ImportError as error:
             raise _not_installed(error.name or "transformers") from None

@@ -8,10 +8,12 @@ name and are renamed, S3 objects appear only when the upload is complete.
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
@@ -178,3 +180,27 @@ def expand(pattern: str) -> list[str]:
 
     found = (f"{folder}/{info.path}" for info in Files(folder).list())
     return [uri for uri in found if fnmatchcase(uri, pattern)]
+
+
+def content_digest(place: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of all files of a folder."""
+    if place.is_file():
+        return _file_digest(*_stamp(place))
+    lines = [
+        f"{path.relative_to(place).as_posix()} {_file_digest(*_stamp(path))}\n"
+        for path in sorted(place.rglob("*"))
+        if path.is_file()
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[Path, int, int]:
+    stat = path.stat()
+    return path, stat.st_size, stat.st_mtime_ns
+
+
+@cache
+def _file_digest(path: Path, size: int, changed: int) -> str:  # noqa: ARG001
+    """Read once a process, for as long as size and time of change stay."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

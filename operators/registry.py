@@ -7,6 +7,7 @@ from typing import Any
 from operators.base import Operator
 from operators.boilerplate import BoilerplateMarks
 from operators.classify import ClassifyText
+from operators.clip import EmbeddingScores, EmbedImages, EmbedTexts, ImageTextSimilarity
 from operators.decontaminate import Decontaminate
 from operators.dedup import (
     ImageSetDuplicates,
@@ -50,6 +51,10 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         CountImages,
         NearImageDuplicates,
         RepeatedImages,
+        EmbedImages,
+        EmbedTexts,
+        ImageTextSimilarity,
+        EmbeddingScores,
     )
 }
 

@@ -507,6 +507,7 @@ _ALL = [
         "unit vector of the image in the space that texts share",
         level="image",
     ),
+    Column("clip_encoder", pa.string(), "encoder of `clip_embedding`", level="image"),
     Column("aesthetic_score", pa.float32(), "how pleasing people find it", "1..10", level="image"),
     Column("nsfw_prob", pa.float32(), "chance that it is pornographic", "0..1", level="image"),
     # Documents: their images after the images' rules.
@@ -534,6 +535,7 @@ _ALL = [
         "unit vector of the node's text in the space that images share",
         level="node",
     ),
+    Column("clip_text_encoder", pa.string(), "encoder of `node_clip_embedding`"),
     Column(
         "clip_similarity",
         pa.list_(pa.list_(pa.float32())),

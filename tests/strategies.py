@@ -199,12 +199,35 @@ def values(field: pa.Field) -> SearchStrategy[Any]:
         "url": st.sampled_from(_URLS) | texts(),
         "image_url": st.sampled_from(_IMAGE_URLS + _URLS) | texts(),
         "archived_image": st.sampled_from(_IMAGES) | st.binary(max_size=20),
+        "clip_embedding": _VECTOR,
+        "clip_text_encoder": st.just("an encoder"),
         "http_charset": st.sampled_from(_CHARSETS) | texts(8),
     }
     found = by_name.get(field.name)
     if found is None:
         found = _by_type(field.type)
     return st.none() | found if field.nullable else found
+
+
+def _along(field: pa.Field, nodes: list[Any] | None) -> SearchStrategy[Any]:
+    """A list with a value, or null, for each node of a document; null where there are no nodes.
+
+    An image's column has values at image nodes alone.
+    """
+    if nodes is None:
+        return st.none()
+    one = st.none() | _BY_ELEMENT.get(field.name, _by_type(field.type.value_type))
+    of_image = COLUMNS[field.name].level == "image"
+    found = (st.none() if of_image and not node["image_url"] else one for node in nodes)
+    return st.none() | st.tuples(*found).map(list)
+
+
+_VECTOR = st.lists(st.floats(-1, 1, width=16), min_size=3, max_size=3)
+_BY_ELEMENT: dict[str, SearchStrategy[Any]] = {
+    "clip_embedding": _VECTOR,
+    "node_clip_embedding": _VECTOR,
+    "clip_encoder": st.just("an encoder"),
+}
 
 
 def _by_type(kind: pa.DataType) -> SearchStrategy[Any]:
@@ -231,26 +254,15 @@ def _by_type(kind: pa.DataType) -> SearchStrategy[Any]:
 def tables(draw: DrawFn, schema: pa.Schema, max_rows: int = 5) -> pa.Table:
     """A table of `schema` with few rows in several chunks, empty chunks among them."""
     count = draw(st.integers(0, max_rows))
-    drawn = {f.name: draw(st.lists(values(f), min_size=count, max_size=count)) for f in schema}
+    drawn: dict[str, list[Any]] = {}
     for field in schema:
-        if _is_along_nodes(field):
-            drawn[field.name] = [draw(_along(row, field)) for row in drawn["nodes"]]
+        if "nodes" in drawn and COLUMNS[field.name].level != "document":
+            drawn[field.name] = [draw(_along(field, nodes)) for nodes in drawn["nodes"]]
+        else:
+            drawn[field.name] = draw(st.lists(values(field), min_size=count, max_size=count))
     columns = [pa.array(drawn[field.name], field.type) for field in schema]
     whole = pa.Table.from_arrays(columns, schema=schema)
     return pa.concat_tables(split(whole, draw(split_points(count))))
-
-
-def _is_along_nodes(field: pa.Field) -> bool:
-    """Whether it is an image's column as documents see it: one value a node."""
-    return COLUMNS[field.name].level == "image" and pa.types.is_list(field.type)
-
-
-def _along(nodes: list[Any] | None, field: pa.Field) -> SearchStrategy[list[Any] | None]:
-    """Values for the image nodes; null where the nodes are."""
-    if nodes is None:
-        return st.none()
-    value = st.none() | _by_type(field.type.value_type)
-    return st.tuples(*(value if node["image_url"] else st.none() for node in nodes)).map(list)
 
 
 def split_points(rows: int) -> SearchStrategy[list[int]]:

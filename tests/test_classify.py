@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from operators import classifiers, ngrams
+from operators import ngrams
 from operators.classifiers import LinearModel, batches_by_length
 from operators.classify import ClassifyText
+from operators.files import content_digest
 from operators.ngrams import LinearClassifier, LinearSettings, clean, features, fit
 from pipelines.jobfile import problems_of
 from schemas import columns
@@ -158,12 +159,12 @@ def test_provenance_follows_the_weights(models: Path, tmp_path: Path) -> None:
 def test_a_folder_is_known_by_the_names_and_contents_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "one").write_text("1")
-    digest = classifiers._digest(tmp_path)
-    assert classifiers._digest(tmp_path) == digest
+    digest = content_digest(tmp_path)
+    assert content_digest(tmp_path) == digest
     (tmp_path / "a" / "one").rename(tmp_path / "a" / "two")
-    renamed = classifiers._digest(tmp_path)
+    renamed = content_digest(tmp_path)
     (tmp_path / "a" / "two").write_text("22")
-    assert len({digest, renamed, classifiers._digest(tmp_path)}) == 3
+    assert len({digest, renamed, content_digest(tmp_path)}) == 3
 
 
 # --- Errors -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 
 from tests.benchmarks.classify import classify_text_fasttext, classify_text_linear
+from tests.benchmarks.clip import clip_conse, clip_vit_b_32, clip_vit_l_14
 from tests.benchmarks.dedup_scale import dedup_scale
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.filters import decontamination_throughput, pii_clean, pii_dense
@@ -58,6 +59,9 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         image_measures_small,
         image_measures_large,
         image_near_duplicates,
+        clip_conse,
+        clip_vit_b_32,
+        clip_vit_l_14,
         text_rules_speedup,
         feedback_rules_throughput,
         image_fetch_speedup,
@@ -75,7 +79,7 @@ def main() -> int:
     chosen = _chosen(options.names)
     for name in chosen:
         say(f"{name} ...")
-        entry = BENCHMARKS[name](Options(options.scale, options.seed))
+        entry = BENCHMARKS[name](Options(options.scale, options.seed, options.device))
         merge_result(name, entry, options.scale)
     print_results(chosen)
     results = read_results()
@@ -89,6 +93,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=random.randrange(1 << 32), help="of the moments of kills"
     )
+    parser.add_argument("--device", default="auto", help="where models run: auto, cpu or cuda")
     return parser.parse_args()
 
 

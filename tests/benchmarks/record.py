@@ -28,6 +28,8 @@ class Options:
 
     scale: float
     seed: int
+    device: str = "auto"
+    """Where models run: auto, cpu or cuda."""
 
     def count(self, full: int, least: int = 1) -> int:
         """The full count, shrunk for a trial."""
