@@ -60,9 +60,10 @@ def complete_torchvision() -> Any:
         return None
     import torch
 
-    definitions = torch.library.Library("torchvision", "DEF")
+    definitions = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name in _TORCHVISION_OPERATORS:
-        definitions.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        arguments = "(Tensor dets, Tensor scores, float iou_threshold)"
+        definitions.define(f"{name}{arguments} -> Tensor")  # type: ignore[no-untyped-call]
     importlib.import_module("torchvision")
     return definitions
 

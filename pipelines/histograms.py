@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from operators.rules import parse
+from operators.rules import LEVELS, parse
 from pipelines.render import counted, escaped, number
 from schemas.columns import COLUMNS
 
@@ -110,7 +110,7 @@ def _scale(values: pl.Series) -> _Scale:
 
 
 def histogram(documents: pl.DataFrame, name: str, rules: list[dict[str, Any]]) -> str:
-    """The figure of one column, kept documents stacked below dropped ones; '' without values.
+    """The figure of one column, kept rows stacked below dropped ones; '' without values.
 
     Dashed lines mark the numbers that `rules` compare the column with.
     """
@@ -118,7 +118,7 @@ def histogram(documents: pl.DataFrame, name: str, rules: list[dict[str, Any]]) -
     if not len(frame):
         return ""
     medians, meaning = _medians(frame, name), COLUMNS[name].meaning.replace("`", "")
-    title = f"Histogram of {name} over {counted(len(frame), 'document')}: {medians}"
+    title = f"Histogram of {name} over {counted(len(frame), COLUMNS[name].level)}: {medians}"
     body = "\n".join(_histogram_parts(frame, name, _scale(frame[name]), rules))
     return (
         f"<figure><figcaption><b>{name}</b> {escaped(meaning)}"
@@ -150,7 +150,7 @@ def _histogram_parts(
     yield from _ticks(scale)
     middle = (_LEFT + _RIGHT) // 2
     yield f'<text class="ol-axis ol-mid" x="{middle}" y="{_HEIGHT - 8}">{escaped(label)}</text>'
-    yield '<text class="ol-axis" x="4" y="11">documents</text>'
+    yield f'<text class="ol-axis" x="4" y="11">{COLUMNS[name].level}s</text>'
 
 
 def _medians(frame: pl.DataFrame, name: str) -> str:
@@ -206,9 +206,9 @@ def _rounded(value: float) -> float | int:
 def _thresholds(rules: list[dict[str, Any]], name: str, scale: _Scale) -> Iterator[str]:
     """A dashed line at each number that a rule compares the column with."""
     for rule in rules:
-        if rule["table"] != "documents":
+        if rule["table"] == "nodes":
             continue
-        for comparison in parse(rule["expression"]).comparisons:
+        for comparison in parse(rule["expression"], LEVELS[rule["table"]]).comparisons:
             limit = comparison.threshold
             if comparison.column != name or type(limit) not in (int, float):
                 continue

@@ -69,8 +69,8 @@ def _galleries(corpus: Corpus, frame: pl.DataFrame) -> str:
     for rule in corpus.images_view.rules:
         dropped = frame.filter(pl.col("dropped_by") == rule["name"])
         level = LEVELS[rule["table"]]
-        asked = [c.column for c in parse(rule["expression"], level).comparisons]
-        shown = [name for name in dict.fromkeys(asked) if name in frame.columns]
+        asked = parse(rule["expression"], level).columns
+        shown = [name for name in asked if name in frame.columns]
         title = f"Dropped by {rule['name']}"
         parts.append(_gallery(corpus, dropped, title, shown))
     return "\n".join(part for part in parts if part)

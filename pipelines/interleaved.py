@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from operators.boilerplate import BoilerplateMarks
 from operators.classify import ClassifyText
+from operators.clip import EmbeddingScores, EmbedImages, EmbedTexts, ImageTextSimilarity
 from operators.decontaminate import Decontaminate
 from operators.dedup import (
     ImageSetDuplicates,
@@ -14,9 +15,13 @@ from operators.dedup import (
 )
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
+from operators.fetch import FetchImages
+from operators.image_dedup import CountImages, NearImageDuplicates, RepeatedImages
 from operators.language import LanguageId
 from operators.minhash import MinHash
 from operators.pii import Pii
+from operators.pixels import MeasureImages
+from operators.shown import ImageVerdicts, ShownImages
 from operators.text import TextStatistics
 from pipelines.recipe import Recipe, Step, asked, step
 
@@ -42,5 +47,18 @@ INTERLEAVED = Recipe(
         asked("decontaminate", "n-grams shared with benchmarks", Decontaminate),
         asked("pii", "where personal data is", Pii),
         asked("paragraphs", "how many documents hold each paragraph", RepeatedParagraphs),
+        # Images: an address that documents show is fetched, measured and judged once.
+        asked("shown", "how many documents show each image", ShownImages),
+        asked("fetch", "bytes of images: archived, cached, or over HTTP", FetchImages),
+        asked("pixels", "format, size, perceptual hashes, blur and entropy", MeasureImages),
+        asked("image_counts", "how often bytes and hashes are shown", CountImages),
+        asked("near_images", "images of nearly the same look", NearImageDuplicates),
+        asked("image_embedding", "images as vectors of the space of texts", EmbedImages),
+        asked("image_scores", "scores by heads on the vectors", EmbeddingScores),
+        asked("images", "what became of each document's images", ImageVerdicts),
+        # Documents with the images that were kept.
+        asked("image_repeats", "images that a document shows again", RepeatedImages),
+        asked("text_embedding", "texts as vectors of the space of images", EmbedTexts),
+        asked("similarity", "how alike images and texts of a document are", ImageTextSimilarity),
     ),
 )

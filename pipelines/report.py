@@ -131,13 +131,16 @@ class _Sample(Corpus):
     def errors(self) -> dict[str, Counter[str]]:
         """How often each error message was seen, by stage."""
         seen: dict[str, Counter[str]] = {}
-        for record in self.records:
-            for stage in self.stages:
-                entry = record.stages[stage["name"]]
-                if entry.failed:
-                    table = self.store.read(f"{stage['folder']}/{entry.file}.parquet", [ERRORS])
-                    messages = (f"{e['type']}: {e['message']}" for e in _present(table[ERRORS]))
-                    seen.setdefault(stage["name"], Counter()).update(messages)
+        of_images = self.images_view.stages if self.images_view else []
+        tables = ((self.records, self.stages), (self.image_records, of_images))
+        for record, stage in (
+            (r, s) for records, stages in tables for r in records for s in stages
+        ):
+            entry = record.stages[stage["name"]]
+            if entry.failed:
+                table = self.store.read(f"{stage['folder']}/{entry.file}.parquet", [ERRORS])
+                messages = (f"{e['type']}: {e['message']}" for e in _present(table[ERRORS]))
+                seen.setdefault(stage["name"], Counter()).update(messages)
         return seen
 
 
@@ -351,7 +354,7 @@ def _trouble(corpus: Corpus, sample: _Sample) -> str:
 def _errors(corpus: Corpus, sample: _Sample) -> str:
     failed = {name: stage.failed for name, stage in corpus.summary.stages.items() if stage.failed}
     if not failed:
-        return note("No document ended in an error.")
+        return note("No document and no image ended in an error.")
     messages = sample.errors()
     rows = []
     for name, count in failed.items():
@@ -380,7 +383,7 @@ def _cost(corpus: Corpus) -> str:
     ]
     if not rows:
         return ""
-    head = ("Stage", "Computed", "Reused", "CPU seconds", "ms a document", "Share of CPU time")
+    head = ("Stage", "Computed", "Reused", "CPU seconds", "ms a row", "Share of CPU time")
     return table(head, rows, (1, 2, 3, 4)) + note(
         "Rows computed when their unit was last judged; values that the store held were reused."
     )
