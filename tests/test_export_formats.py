@@ -13,6 +13,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 from scipy.optimize import linear_sum_assignment
 
+from operators import assignment
 from operators.assignment import assigned, matched_texts
 from operators.export import FORMATS, format_of
 from operators.export_conversations import conversation, split, turns
@@ -378,6 +380,13 @@ def test_large_assignments_and_ties() -> None:
     assert math.isclose(chosen, matrix[linear_sum_assignment(-matrix)].sum())
     assert sorted(assigned(np.zeros((4, 4)))) == [0, 1, 2, 3]
     assert assigned(np.array([[0.1], [0.9], [0.5]])) == [0, 0, 0]
+
+
+def test_the_compiled_assignment_answers_as_python_does() -> None:
+    for seed in range(20):
+        cost = np.random.default_rng(seed).integers(0, 4, (seed % 5 + 1, 7)).astype(float)
+        found = assignment._cheapest(cost)
+        assert found.tolist() == unwrap(assignment._cheapest)(cost).tolist()
 
 
 def test_images_and_texts_without_similarities_are_not_assigned() -> None:
