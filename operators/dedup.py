@@ -9,6 +9,7 @@ dropped: the columns say which cluster a document is in and which document stand
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -46,19 +47,82 @@ _NO_IDS = np.zeros(0, np.int64)
 _RANKS = {"newest": "capture_date", "oldest": "capture_date", "longest": "char_count"}
 
 
-def _cluster_columns(prefix: str) -> pa.Schema:
+def cluster_columns(prefix: str) -> pa.Schema:
+    """Cluster, winner and size: what `Clusters.assign` writes."""
     return columns.schema(f"{prefix}_cluster", f"{prefix}_duplicate_of", f"{prefix}_cluster_size")
 
 
-class Duplicates(CorpusOperator):
-    """Clusters of documents that share a key, and each cluster's winner.
+class Clusters(CorpusOperator):
+    """Clusters of rows that are linked, directly or through others, and each cluster's winner.
 
-    The winner is the document that `keep` prefers; of equals the one with the smaller `doc_id`,
-    then the earlier one. A document of an earlier corpus (`against`) wins over all of this one.
-    A cluster is named by the smallest `doc_id` in it. Documents without a duplicate have nulls.
+    The winner is the row of the highest rank; of equals the one whose name is smaller, then the
+    earlier one. A row of an earlier corpus wins over all of this one. A cluster is named by the
+    smallest name in it. Rows without a duplicate have nulls.
     """
 
     resolves = True
+    identity: ClassVar[str]
+    """The column that names a row."""
+
+    @abstractmethod
+    def ranks(self, batch: pa.Table) -> pa.Array:
+        """How much each row is preferred as a winner (float64); nulls least."""
+
+    def members(self, batch: pa.Table) -> pa.Table:
+        """Each row's name and `rank`: the higher the more it is preferred."""
+        rows = pa.array(np.arange(batch.num_rows), pa.int32())
+        ranks = pc.fill_null(self.ranks(batch), -np.inf)
+        return pa.table({"row": rows, self.identity: batch[self.identity], "rank": ranks})
+
+    def resolve(self, found: pa.Table, members: Members, first: int) -> pa.Table:
+        """Cluster, winner and size of the cluster for each linked row; findings are links."""
+        name = self.identity
+        ids, roots = connected_components(found["address"].to_numpy(), found["other"].to_numpy())
+        known = members(pa.array(ids), [name, "rank"]).append_column("root", pa.array(roots))
+        # Offsets of plain strings end at 2 GB, which is 67 million identities.
+        place = known.column_names.index(name)
+        known = known.set_column(place, name, known[name].cast(pa.large_string()))
+        known = known.append_column("earlier", pc.less(known["address"], first))
+        order = [("root", "ascending"), ("earlier", "descending"), ("rank", "descending")]
+        order += [(name, "ascending"), ("address", "ascending")]
+        ranked = known.take(pc.sort_indices(known, sort_keys=order))
+        starts = np.flatnonzero(changes(ranked["root"].to_numpy()))
+        group = np.cumsum(changes(ranked["root"].to_numpy())) - 1
+        winners = ranked[name].take(pa.array(starts[group]))
+        is_winner = np.zeros(ranked.num_rows, bool)
+        is_winner[starts] = True
+        sizes = np.diff(np.append(starts, ranked.num_rows))
+        names = known.group_by("root").aggregate([(name, "min")]).sort_by("root")
+        table = pa.table(
+            {
+                "address": ranked["address"],
+                "cluster": names[f"{name}_min"].take(pa.array(group)),
+                "duplicate_of": pc.if_else(pa.array(is_winner), None, winners),
+                "cluster_size": pa.array(sizes[group], pa.int32()),
+            }
+        )
+        own = table.filter(pc.greater_equal(table["address"], first))
+        return own.sort_by("address")
+
+    def assign(self, found: pa.Table, batch: pa.Table) -> pa.Table:
+        """Cluster, winner and size of the cluster of each row; nulls where it has no duplicate."""
+        place = pc.index_in(
+            pa.array(np.arange(batch.num_rows), pa.int32()), found["row"].combine_chunks()
+        )
+        names = ("cluster", "duplicate_of", "cluster_size")
+        values = (found[name].combine_chunks().take(place) for name in names)
+        arrays = [value.cast(f.type) for value, f in zip(values, self.writes, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=self.writes)
+
+
+class Duplicates(Clusters):
+    """Clusters of documents that share a key.
+
+    The winner is the document that `keep` prefers. A document of an earlier corpus (`against`) wins
+    over all of this one.
+    """
+
+    identity = "doc_id"
 
     keep: Literal["newest", "oldest", "longest", "best"] = Field(
         "newest", description="which document of a cluster wins; 'best' goes by `score`"
@@ -93,63 +157,19 @@ class Duplicates(CorpusOperator):
         """The fields that decide the keys."""
         return self.model_dump(exclude={"keep", "score", "against"})
 
-    def members(self, batch: pa.Table) -> pa.Table:
-        """Each row's `doc_id` and `rank`: the higher the more the policy prefers it."""
+    def ranks(self, batch: pa.Table) -> pa.Array:
+        """What the policy goes by."""
         ranks = batch[self._rank_column].combine_chunks()
         if pa.types.is_timestamp(ranks.type):
             ranks = pc.cast(ranks, pa.int64())
         ranks = pc.cast(ranks, pa.float64())
-        if self.keep == "oldest":
-            ranks = pc.negate(ranks)
-        rows = pa.array(np.arange(batch.num_rows), pa.int32())
-        return pa.table(
-            {"row": rows, "doc_id": batch["doc_id"], "rank": pc.fill_null(ranks, -np.inf)}
-        )
+        return pc.negate(ranks) if self.keep == "oldest" else ranks
 
     def gather(self, records: pa.Table) -> pa.Table:
         """Links between documents: `address` and `other`, those of documents with the same key."""
         order, same = _runs(records["key"], records["check"])
         address = records["address"].to_numpy()[order]
         return pa.table({"address": address[:-1][same], "other": address[1:][same]})
-
-    def resolve(self, found: pa.Table, members: Members, first: int) -> pa.Table:
-        """Cluster, winner and size of the cluster for each linked document."""
-        ids, roots = connected_components(found["address"].to_numpy(), found["other"].to_numpy())
-        known = members(pa.array(ids), ["doc_id", "rank"]).append_column("root", pa.array(roots))
-        # Offsets of plain strings end at 2 GB, which is 67 million identities.
-        place = known.column_names.index("doc_id")
-        known = known.set_column(place, "doc_id", known["doc_id"].cast(pa.large_string()))
-        known = known.append_column("earlier", pc.less(known["address"], first))
-        order = [("root", "ascending"), ("earlier", "descending"), ("rank", "descending")]
-        order += [("doc_id", "ascending"), ("address", "ascending")]
-        ranked = known.take(pc.sort_indices(known, sort_keys=order))
-        starts = np.flatnonzero(_changes(ranked["root"].to_numpy()))
-        group = np.cumsum(_changes(ranked["root"].to_numpy())) - 1
-        winners = ranked["doc_id"].take(pa.array(starts[group]))
-        is_winner = np.zeros(ranked.num_rows, bool)
-        is_winner[starts] = True
-        sizes = np.diff(np.append(starts, ranked.num_rows))
-        names = known.group_by("root").aggregate([("doc_id", "min")]).sort_by("root")
-        table = pa.table(
-            {
-                "address": ranked["address"],
-                "cluster": names["doc_id_min"].take(pa.array(group)),
-                "duplicate_of": pc.if_else(pa.array(is_winner), None, winners),
-                "cluster_size": pa.array(sizes[group], pa.int32()),
-            }
-        )
-        own = table.filter(pc.greater_equal(table["address"], first))
-        return own.sort_by("address")
-
-    def assign(self, found: pa.Table, batch: pa.Table) -> pa.Table:
-        """Cluster, winner and size of the cluster of each row; nulls where it has no duplicate."""
-        place = pc.index_in(
-            pa.array(np.arange(batch.num_rows), pa.int32()), found["row"].combine_chunks()
-        )
-        names = ("cluster", "duplicate_of", "cluster_size")
-        values = (found[name].combine_chunks().take(place) for name in names)
-        arrays = [value.cast(f.type) for value, f in zip(values, self.writes, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=self.writes)
 
 
 class UrlDuplicates(Duplicates):
@@ -161,7 +181,7 @@ class UrlDuplicates(Duplicates):
 
     name = "url_duplicates"
     reads = columns.schema("url")
-    writes = _cluster_columns("url")
+    writes = cluster_columns("url")
     libraries: ClassVar[tuple[str, ...]] = ("courlan",)
 
     def scatter(self, batch: pa.Table) -> pa.Table:
@@ -174,7 +194,7 @@ class TextDuplicates(Duplicates):
 
     name = "text_duplicates"
     reads = columns.schema("nodes")
-    writes = _cluster_columns("text")
+    writes = cluster_columns("text")
 
     def scatter(self, batch: pa.Table) -> pa.Table:
         """One record a document with text."""
@@ -194,7 +214,7 @@ class NearDuplicates(Duplicates):
     name = "near_duplicates"
     reads = columns.schema("minhash")
     same_stages = ("minhash",)
-    writes = _cluster_columns("near")
+    writes = cluster_columns("near")
 
     threshold: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of duplicates")
     bands: int | None = Field(None, ge=1, description="bands; default: chosen for the threshold")
@@ -325,7 +345,7 @@ class ImageSetDuplicates(Duplicates):
 
     name = "image_set_duplicates"
     reads = columns.schema("nodes")
-    writes = _cluster_columns("image_set")
+    writes = cluster_columns("image_set")
 
     min_images: int = Field(
         2, ge=1, description="different images below which a document is no duplicate; OBELICS: 1"
@@ -386,9 +406,9 @@ class RepeatedParagraphs(CorpusOperator):
         )
         order = np.lexsort((node, address, domain, key))
         key, domain, address, node = key[order], domain[order], address[order], node[order]
-        new_key = _changes(key)
-        new_domain = new_key | _changes(domain)
-        new_document = new_domain | _changes(address)
+        new_key = changes(key)
+        new_domain = new_key | changes(domain)
+        new_document = new_domain | changes(address)
         documents = np.cumsum(new_document)
         in_corpus = _per_group(new_key, new_document)
         in_domain = _per_group(new_domain, new_document)
@@ -505,7 +525,7 @@ def _runs(key: pa.ChunkedArray, check: pa.ChunkedArray) -> tuple[Integers, npt.N
     return order, (keys[1:] == keys[:-1]) & (checks[1:] == checks[:-1])
 
 
-def _changes(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def changes(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Where a value differs from the one before it; the first always does."""
     return np.concatenate([np.ones(min(len(values), 1), bool), values[1:] != values[:-1]])
 

@@ -17,9 +17,11 @@ from operators.dedup import (
 )
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
+from operators.image_dedup import CountImages, NearImageDuplicates, RepeatedImages
 from operators.language import LanguageId
 from operators.minhash import MinHash
 from operators.pii import Pii
+from operators.pixels import MeasureImages
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
 from operators.warc import WarcSource
@@ -42,6 +44,10 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         Decontaminate,
         Pii,
         ClassifyText,
+        MeasureImages,
+        CountImages,
+        NearImageDuplicates,
+        RepeatedImages,
     )
 }
 

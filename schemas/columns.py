@@ -110,22 +110,31 @@ def _ngram_columns() -> list[Column]:
 
 
 def _cluster_columns(prefix: str, alike: str) -> list[Column]:
+    return _clusters(prefix, alike, "doc_id", "documents", "document")
+
+
+def _clusters(
+    prefix: str, alike: str, name: str, rows: str, level: Literal["document", "image"]
+) -> list[Column]:
     return [
         Column(
             f"{prefix}_cluster",
             pa.string(),
-            f"smallest doc_id among the documents {alike}; null when there is no other",
+            f"smallest {name} among the {rows} {alike}; null when there is no other",
+            level=level,
         ),
         Column(
             f"{prefix}_duplicate_of",
             pa.string(),
-            "doc_id of the cluster's winner; null for the winner itself and without a duplicate",
+            f"{name} of the cluster's winner; null for the winner itself and without a duplicate",
+            level=level,
         ),
         Column(
             f"{prefix}_cluster_size",
             pa.int32(),
-            "documents in the cluster, those of earlier corpora too",
-            "documents",
+            f"{rows} in the cluster, those of earlier corpora too",
+            rows,
+            level=level,
         ),
     ]
 
@@ -460,7 +469,7 @@ _ALL = [
     Column("image_format", pa.string(), "jpeg, png, gif, webp, avif, bmp, tiff", level="image"),
     Column("image_width", pa.int32(), "width as shown (after EXIF)", "pixels", level="image"),
     Column("image_height", pa.int32(), "height as shown (after EXIF)", "pixels", level="image"),
-    Column("image_frames", pa.int32(), "frames; 1 unless animated", "frames", level="image"),
+    Column("image_frames", pa.int32(), "frames, or pages of a TIFF", "frames", level="image"),
     Column("phash", pa.uint64(), "perceptual hash by the cosine transform", level="image"),
     Column("dhash", pa.uint64(), "perceptual hash by differences", level="image"),
     Column("image_blur", pa.float32(), "variance of the Laplacian; low is blurred", level="image"),
@@ -475,6 +484,7 @@ _ALL = [
     ),
     Column("phash_count", pa.int32(), "places that show this pHash", "places", level="image"),
     Column("dhash_count", pa.int32(), "places that show this dHash", "places", level="image"),
+    *_clusters("near_image", "of nearly the same hashes", "image_url", "images", "image"),
     # Images: scored.
     Column(
         "clip_embedding",
@@ -494,6 +504,14 @@ _ALL = [
     ),
     Column("node_image_unit", pa.string(), "unit that the node's image is in", level="node"),
     Column("node_image_row", pa.int32(), "row of the node's image in its unit", level="node"),
+    Column(
+        "node_image_repeat_distance",
+        pa.int16(),
+        "bits of pHash and dHash in which the node's image differs from the most alike of the "
+        "images before it in the document; 0 for the same bytes, null for texts and first images",
+        "bits of 128",
+        level="node",
+    ),
     # Documents: texts and images compared.
     Column(
         "node_clip_embedding",

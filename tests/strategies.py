@@ -6,16 +6,19 @@ them and text from all of Unicode, because that is where Arrow code breaks.
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
+from PIL import Image
 
 from operators.base import Operator
-from schemas.columns import NODE_KINDS
+from schemas.columns import COLUMNS, NODE_KINDS
 
 _ODD = (
     "",
@@ -52,6 +55,19 @@ _PAGES = (
     b"<!DOCTYPE html><!--" + b"-" * 50,
     bytes(range(256)),
 )
+_JUNK = (
+    b"",
+    b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    b"\xff\xd8\xff\xe0junk",
+    b"\x89PNG\r\n\x1a\njunk",
+    b"GIF89a\x01\x00\x01\x00",
+    b"RIFF\x00\x00\x00\x00WEBPVP8 ",
+    b"BM\xff\xff\xff\xff",
+    b"II*\x00\xff\xff\xff\xff",
+    b"\x00\x00\x00\x1cftypavif",
+)
+IMAGE_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
+IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F")
 _URLS = (
     "http://example.org/",
     "https://example.org/a/b.html?q=1#top",
@@ -116,12 +132,62 @@ def _block(tag: str, text: str) -> str:
             return f"<{tag}>{text} with a few more words of ordinary text.</{tag}>"
 
 
+@st.composite
+def images(draw: DrawFn) -> bytes:
+    """An image's bytes: a small picture of any kind, whole or cut, or junk."""
+    if draw(st.integers(0, 3)) == 0:
+        return draw(st.sampled_from(_JUNK) | st.binary(max_size=60))
+    file = encoded(draw(pictures()), draw(st.sampled_from(IMAGE_FORMATS)))
+    return file[: draw(st.integers(0, len(file)))] if draw(st.integers(0, 3)) == 0 else file
+
+
+@st.composite
+def pictures(draw: DrawFn, max_side: int = 70) -> Image.Image:
+    """A picture of any mode: flat, mirrored, striped or noise."""
+    mode = draw(st.sampled_from(IMAGE_MODES))
+    size = draw(st.integers(1, max_side)), draw(st.integers(1, max_side))
+    chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    pixels = chance.integers(0, 256, (size[1], size[0], 4), np.uint8)
+    match draw(st.sampled_from(("noise", "flat", "stripes", "mirrored"))):
+        case "flat":
+            pixels[:] = pixels[0, 0]
+        case "stripes":
+            pixels[:] = pixels[0]
+        case "mirrored":
+            pixels = np.maximum(pixels, pixels[:, ::-1])
+    return in_mode(Image.fromarray(pixels), mode)
+
+
+def in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    """The RGBA picture in another mode; 16 bits and floats use their whole range."""
+    if mode in ("I", "F", "I;16"):
+        wide = np.asarray(picture.convert("L"), np.uint16) * 257
+        kind = {"I": np.int32, "F": np.float32, "I;16": np.uint16}[mode]
+        return Image.fromarray(wide.astype(kind))
+    if mode == "PA":
+        return picture.convert("RGB").quantize(16).convert("PA")
+    keeps = mode in ("LA", "RGBA")  # what is transparent; Pillow knows no other direct ways
+    return (picture if keeps else picture.convert("RGB")).convert(mode)
+
+
+def encoded(picture: Image.Image, format: str) -> bytes:
+    """The picture as a file, in a mode that the format has."""
+    stream = io.BytesIO()
+    try:
+        picture.save(stream, format)
+    except (OSError, ValueError, KeyError):
+        stream = io.BytesIO()
+        picture.convert("RGB").save(stream, format)
+    return stream.getvalue()
+
+
 def values(field: pa.Field) -> SearchStrategy[Any]:
     """Values of one column, nulls among them where the column is nullable."""
     by_name: dict[str, SearchStrategy[Any]] = {
         "nodes": nodes(),
         "html": pages(),
         "minhash": st.binary(min_size=64, max_size=64),
+        "image_data": images(),
         "url": st.sampled_from(_URLS) | texts(),
         "http_charset": st.sampled_from(_CHARSETS) | texts(8),
     }
@@ -136,6 +202,8 @@ def _by_type(kind: pa.DataType) -> SearchStrategy[Any]:
         return texts()
     if pa.types.is_boolean(kind):
         return st.booleans()
+    if pa.types.is_unsigned_integer(kind):
+        return st.integers(0, 2**kind.bit_width - 1)
     if pa.types.is_integer(kind):
         return st.integers(-(2 ** (kind.bit_width - 1)), 2 ** (kind.bit_width - 1) - 1)
     if pa.types.is_floating(kind):
@@ -153,12 +221,26 @@ def _by_type(kind: pa.DataType) -> SearchStrategy[Any]:
 def tables(draw: DrawFn, schema: pa.Schema, max_rows: int = 5) -> pa.Table:
     """A table of `schema` with few rows in several chunks, empty chunks among them."""
     count = draw(st.integers(0, max_rows))
-    columns = [
-        pa.array(draw(st.lists(values(field), min_size=count, max_size=count)), field.type)
-        for field in schema
-    ]
+    drawn = {f.name: draw(st.lists(values(f), min_size=count, max_size=count)) for f in schema}
+    for field in schema:
+        if _is_along_nodes(field):
+            drawn[field.name] = [draw(_along(row, field)) for row in drawn["nodes"]]
+    columns = [pa.array(drawn[field.name], field.type) for field in schema]
     whole = pa.Table.from_arrays(columns, schema=schema)
     return pa.concat_tables(split(whole, draw(split_points(count))))
+
+
+def _is_along_nodes(field: pa.Field) -> bool:
+    """Whether it is an image's column as documents see it: one value a node."""
+    return COLUMNS[field.name].level == "image" and pa.types.is_list(field.type)
+
+
+def _along(nodes: list[Any] | None, field: pa.Field) -> SearchStrategy[list[Any] | None]:
+    """Values for the image nodes; null where the nodes are."""
+    if nodes is None:
+        return st.none()
+    value = st.none() | _by_type(field.type.value_type)
+    return st.tuples(*(value if node["image_url"] else st.none() for node in nodes)).map(list)
 
 
 def split_points(rows: int) -> SearchStrategy[list[int]]:

@@ -24,7 +24,7 @@ import pyarrow as pa
 import yaml
 from lxml import etree, html
 
-from operators.sources import Page
+from operators.sources import Page, Picture
 from operators.warc import WarcSource
 from schemas.tables import DOCUMENTS
 
@@ -67,6 +67,16 @@ def sample_pages() -> tuple[bytes, ...]:
         rows = pa.Table.from_pylist(born, schema=DOCUMENTS.born)
         pages += filter(None, source.payload(archive, rows)["html"].to_pylist())
     return tuple(pages)
+
+
+@cache
+def bundled_images(archive: str) -> tuple[tuple[str, bytes], ...]:
+    """Address and bytes of the pictures that an archive holds."""
+    source = WarcSource(path=archive)
+    born = [asdict(found) for found in source.index(archive) if isinstance(found, Picture)]
+    rows = pa.Table.from_pylist(born).rename_columns({"image_url": "url"})
+    bodies = zip(rows["url"].to_pylist(), source.read(archive, rows), strict=True)
+    return tuple((url, body) for url, body in bodies if isinstance(body, bytes))
 
 
 def folder_digest(folder: Path, pattern: str = "train-*") -> dict[str, str]:

@@ -17,11 +17,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from operators.base import Operator
 from operators.registry import OPERATORS
 from operators.sources import Page
 from operators.warc import WarcSource
+from schemas import columns
 from schemas.tables import DOCUMENTS
-from tests.support import SAMPLE
+from tests.support import SAMPLE, bundled_images
 
 GOLDEN = Path(__file__).parent / "golden" / "operator_values.json"
 INPUT = str(SAMPLE / "sample-edge.warc.gz")
@@ -29,27 +31,71 @@ INPUT = str(SAMPLE / "sample-edge.warc.gz")
 
 def found() -> dict[str, dict[str, Any]]:
     """Version, libraries and a digest of the values of each operator."""
+    rows = {"images": pictures(), "documents": pages()}
+    values: dict[str, dict[str, Any]] = {}
+    for table in rows:
+        for name, kind in OPERATORS.items():
+            if kind.table == table:
+                values[name], rows[table] = entry(kind(), rows[table], rows["images"])
+    return {name: values[name] for name in OPERATORS}
+
+
+def entry(
+    operator: Operator[Any], rows: pa.Table, images: pa.Table
+) -> tuple[dict[str, Any], pa.Table]:
+    """What is kept of an operator's values, and the rows with these beside the others.
+
+    Of two operators that write the same columns, the first feeds what comes after.
+    """
+    batch = rows
+    for item in operator.needs():
+        if item.name not in rows.column_names:
+            batch = batch.append_column(item, seen(batch["nodes"], images, item))
+    result = operator.measure(batch.select(operator.needs().names), operator.setup())
+    found = result.select(operator.writes.names).to_pylist()
+    text = json.dumps(found, sort_keys=True, default=bytes.hex)
+    for item in operator.writes:
+        if item.name not in rows.column_names:
+            rows = rows.append_column(item, result[item.name])
+    kept = {
+        "version": operator.version,
+        "provenance": operator.provenance(),
+        "values": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    return kept, rows
+
+
+def pages() -> pa.Table:
+    """The bundled edge cases that have a body."""
     source = WarcSource(path=INPUT)
     pages = [asdict(page) for page in source.index(INPUT) if isinstance(page, Page)]
     rows = pa.Table.from_pylist(pages, schema=DOCUMENTS.born)
     payload = source.payload(INPUT, rows)
     rows = rows.append_column(payload.schema.field(0), payload["html"])
-    rows = rows.filter(pa.compute.is_valid(rows["html"]))
-    values: dict[str, dict[str, Any]] = {}
-    for name, kind in OPERATORS.items():
-        operator = kind()
-        result = operator.measure(rows.select(operator.needs().names), operator.setup())
-        found = result.select(operator.writes.names).to_pylist()
-        text = json.dumps(found, sort_keys=True, default=bytes.hex)
-        values[name] = {
-            "version": operator.version,
-            "provenance": operator.provenance(),
-            "values": hashlib.sha256(text.encode()).hexdigest(),
+    return rows.filter(pa.compute.is_valid(rows["html"]))
+
+
+def pictures() -> pa.Table:
+    """The pictures beside them, as if each were fetched and shown by one document."""
+    rows = [
+        {
+            "image_url": url,
+            "image_sha256": hashlib.sha256(data).hexdigest(),
+            "image_data": data,
+            "image_document_count": 1,
         }
-        for item in operator.writes:  # of two extractors, the first feeds what comes after
-            if item.name not in rows.column_names:
-                rows = rows.append_column(item, result[item.name])
-    return values
+        for url, data in bundled_images(INPUT)
+    ]
+    return pa.Table.from_pylist(rows, schema=columns.schema(*rows[0]))
+
+
+def seen(nodes: pa.ChunkedArray, images: pa.Table, item: pa.Field) -> pa.Array:
+    """An image's column along the nodes of documents."""
+    known = dict(zip(images["image_url"].to_pylist(), images[item.name].to_pylist(), strict=True))
+    return pa.array(
+        [row and [known.get(node["image_url"]) for node in row] for row in nodes.to_pylist()],
+        item.type,
+    )
 
 
 def test_values_change_only_with_the_version_or_a_library() -> None:
