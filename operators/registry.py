@@ -22,6 +22,7 @@ from operators.language import LanguageId
 from operators.minhash import MinHash
 from operators.pii import Pii
 from operators.pixels import MeasureImages
+from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
 from operators.warc import WarcSource
@@ -48,6 +49,10 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         CountImages,
         NearImageDuplicates,
         RepeatedImages,
+        DetectNsfw,
+        DetectFaces,
+        DetectText,
+        ReadText,
     )
 }
 
