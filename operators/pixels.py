@@ -170,9 +170,11 @@ class MeasureImages(Operator[None]):
     def setup(self) -> None:
         """Decoders are imported and loops compiled here, not on the time of the first images."""
         Image.init()
-        file = io.BytesIO()
-        Image.new("RGB", (4, 4)).save(file, "GIF")
-        self._image(file.getvalue())
+        for height in (1, 2 * _PHASH_SIDE):  # the passes of reductions come in either order
+            for mode in ("L", "RGB"):  # and arrays that may be written to or not
+                grey = _grey(Image.new(mode, (1, height)))
+                phash(grey), dhash(grey), _blur_and_histogram(grey)
+        _gif_frames(np.frombuffer(bytes(13), np.uint8), 1)
 
     def measure(self, batch: pa.Table, state: None) -> pa.Table:
         """The measures; null where there are no bytes."""
@@ -404,11 +406,31 @@ def _gif_frames(data: Bytes, most: int) -> int:
 # --- Pixels --------------------------------------------------------------------------------------
 
 
-def _grey(image: ImageFile.ImageFile) -> Bytes:
+def _grey(image: Image.Image) -> Bytes:
     """The picture, decoded, in the grey that Pillow's conversion to 'L' gives; (height, width)."""
     image.load()
+    if image.mode in ("RGB", "RGBA"):
+        try:
+            pixels = pa.array(image).values  # what Pillow holds, four bytes a pixel, not copied
+        except ValueError:  # a picture so large that Pillow holds it in several blocks
+            pass
+        else:
+            return _luma(np.frombuffer(pixels.buffers()[1], np.uint8), image.height, image.width)
     image.info.pop("transparency", None)  # does not change the grey, and costs a warning
     return np.asarray(image.convert("L"))
+
+
+@compiled
+def _luma(pixels: Bytes, height: int, width: int) -> Bytes:
+    """The luma of ITU-R BT.601 in 16 bits after the point, four times as fast as Pillow's own."""
+    grey = np.empty((height, width), np.uint8)
+    flat = grey.ravel()
+    red, green, blue = np.uint32(19595), np.uint32(38470), np.uint32(7471)
+    for at in range(height * width):
+        total = np.uint32(pixels[4 * at]) * red + np.uint32(pixels[4 * at + 1]) * green
+        total += np.uint32(pixels[4 * at + 2]) * blue + np.uint32(1 << 15)
+        flat[at] = total >> np.uint32(16)
+    return grey
 
 
 def phash(grey: Bytes) -> int:
@@ -423,7 +445,8 @@ def phash(grey: Bytes) -> int:
 
     reduced = _reduced(grey, _PHASH_SIDE, _PHASH_SIDE)
     low = dct(dct(reduced, axis=0), axis=1)[:_PHASH_BITS, :_PHASH_BITS]
-    return _number(low > np.median(low))
+    middle = np.sort(low, axis=None)[31:33]
+    return _number(low > middle.sum() / 2)
 
 
 def dhash(grey: Bytes) -> int:

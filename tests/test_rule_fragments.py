@@ -17,6 +17,7 @@ from pipelines.plan import RULE_FRAGMENTS, read_fragment
 from schemas.columns import COLUMNS, NODE_KINDS
 
 FRAGMENTS = ("gopher", "c4", "fineweb", "obelics")
+IMAGE_FRAGMENTS = ("omnicorpus-images", "obelics-images", "mmc4-images")
 SPACELESS = ("zh", "ja", "ko", "th")
 
 
@@ -27,8 +28,12 @@ def rules(fragment: str) -> dict[str, Rule]:
     }
 
 
-RULES = {name: rule for fragment in FRAGMENTS for name, rule in rules(fragment).items()}
-# A document and node that every rule passes over: English, of ordinary prose.
+RULES = {
+    name: rule
+    for fragment in (*FRAGMENTS, *IMAGE_FRAGMENTS)
+    for name, rule in rules(fragment).items()
+}
+# A document, node and image that every rule passes over: English, of ordinary prose; a photo.
 ORDINARY: dict[str, Any] = {
     "lang": "en",
     "lang_score": 0.95,
@@ -46,6 +51,29 @@ ORDINARY: dict[str, Any] = {
     "node_ends_sentence": True,
     "node_stop_word_ratio": 0.45,
     "node_punctuation_ratio": 0.1,
+    "image_url": "https://example.org/photos/harbour.jpg",
+    "image_document_count": 1,
+    "fetch_status": "ok",
+    "image_format": "jpeg",
+    "image_width": 640,
+    "image_height": 480,
+    "phash_count": 1,
+    "dhash_count": 1,
+    "aesthetic_score": 5.1,
+    "nsfw_prob": 0.01,
+    "kept_image_count": 3,
+    "node_image_repeat_distance": 61,
+    "node_image_text_similarity": 0.3,
+}
+# Written by the engine, or by stages whose models are not everywhere.
+NOT_BY_OPERATORS = {
+    "image_url",
+    "image_document_count",
+    "kept_image_count",
+    "fetch_status",
+    "aesthetic_score",
+    "nsfw_prob",
+    "node_image_text_similarity",
 }
 
 
@@ -137,15 +165,49 @@ def test_rules_about_a_language_pass_over_others(
 
 def test_all_fragments_ask_for_columns_that_operators_write() -> None:
     written = {name for kind in OPERATORS.values() for name in kind.writes.names}
+    written |= NOT_BY_OPERATORS
     for path in RULE_FRAGMENTS.glob("*.yaml"):
         for rule in rules(path.stem).values():
             assert set(rule.expression.columns) <= written, rule.name
 
 
 def test_rules_have_names_of_their_own() -> None:
-    names = [name for fragment in FRAGMENTS for name in read_fragment(fragment)]
+    fragments = (*FRAGMENTS, *IMAGE_FRAGMENTS)
+    names = [name for fragment in fragments for name in read_fragment(fragment)]
     assert len(names) == len(set(names))
-    assert all(name.startswith(f) for f in FRAGMENTS for name in read_fragment(f))
+    for fragment in fragments:
+        start = fragment.replace("-images", "_image")
+        assert all(name.startswith(start) for name in read_fragment(fragment))
+
+
+@pytest.mark.parametrize("fragment", ["omnicorpus", "obelics", "mmc4"])
+def test_images_go_by_what_kind_they_are(fragment: str) -> None:
+    """Both ends of the aspect ratio stay, and so does what is not known; the rest is by name."""
+    aspect = RULES[f"{fragment}_image_aspect"]
+    for width, height in ((300, 600), (600, 300), (None, None)):
+        assert not drops(aspect, image_width=width, image_height=height)
+    for width, height in ((300, 601), (601, 300)):
+        assert drops(aspect, image_width=width, image_height=height)
+    assert drops(RULES[f"{fragment}_image_missing"], fetch_status="failed")
+    for name in ("aesthetic_score", "nsfw_prob"):
+        for rule in RULES.values():
+            if rule.expression.columns == (name,):
+                assert not drops(rule, **{name: None})
+
+
+@pytest.mark.parametrize("fragment", ["obelics", "mmc4"])
+def test_images_go_by_address_and_format(fragment: str) -> None:
+    address, format = RULES[f"{fragment}_image_address"], RULES[f"{fragment}_image_format"]
+    assert drops(address, image_url="https://example.org/Site-Logo.png")
+    assert drops(format, image_format="gif")
+    assert drops(format, image_format="webp") == (fragment == "mmc4")
+    assert not drops(format, image_format="png")
+
+
+def test_a_first_image_is_never_alike() -> None:
+    for name in ("obelics_image_twice", "mmc4_image_alike"):
+        assert drops(RULES[name], node_image_repeat_distance=0)
+        assert not drops(RULES[name], node_image_repeat_distance=None)
 
 
 PROSE = (

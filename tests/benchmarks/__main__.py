@@ -16,6 +16,11 @@ from tests.benchmarks.classify import classify_text_fasttext, classify_text_line
 from tests.benchmarks.dedup_scale import dedup_scale
 from tests.benchmarks.engine import engine_memory, engine_overhead
 from tests.benchmarks.filters import decontamination_throughput, pii_clean, pii_dense
+from tests.benchmarks.images import (
+    image_measures_large,
+    image_measures_small,
+    image_near_duplicates,
+)
 from tests.benchmarks.kills import kill_test_local, kill_test_ray
 from tests.benchmarks.language import language_throughput
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
@@ -49,6 +54,9 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         decontamination_throughput,
         classify_text_linear,
         classify_text_fasttext,
+        image_measures_small,
+        image_measures_large,
+        image_near_duplicates,
         text_rules_speedup,
         feedback_rules_throughput,
         engine_overhead,

@@ -177,48 +177,49 @@ _SHAPES = ("M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0Z", "M0,-5L5,0L0,5L-5,0Z", "M0,-4.
 
 @dataclass(frozen=True)
 class Panel:
-    """A square of curves over similarities or thresholds from 0.3 to 1."""
+    """A square of curves over similarities or thresholds; the first tick is where it starts."""
 
     title: str
     across: str
     up: str
     curves: dict[str, Curve]
     smooth: Curve | None = None
+    ticks: tuple[float, ...] = (0.3, 0.4, 0.6, 0.8, 1.0)
 
     def drawn(self, left: float) -> Iterator[str]:
         """The panel's SVG, its frame starting at `left`."""
         bottom = _TOP + _SIDE
         yield f'<text class="t" x="{left}" y="{_TOP - 12}">{self.title}</text>'
-        for tick in (0.4, 0.6, 0.8, 1.0):
-            x, _ = _place(left, tick, 0)
+        for tick in self.ticks[1:]:
+            x, _ = self._place(left, tick, 0)
             yield f'<path class="r" d="M{x:.1f},{_TOP}V{bottom}"/>'
             yield f'<text x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{tick:g}</text>'
         for tick in (0, 0.25, 0.5, 0.75, 1):
-            _, y = _place(left, 0.3, tick)
+            _, y = self._place(left, self.ticks[0], tick)
             yield f'<path class="r" d="M{left},{y:.1f}h{_SIDE}"/>'
             yield f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
         middle = left + _SIDE / 2
         yield f'<text x="{middle}" y="{bottom + 33}" text-anchor="middle">{self.across}</text>'
         yield f'<text class="s" x="{left + 6}" y="{_TOP + 14}">{self.up}</text>'
         if self.smooth:
-            yield f'<path d="{_path(left, self.smooth)}" fill="none" stroke="{_COLORS[0]}"/>'
+            line = self._path(left, self.smooth)
+            yield f'<path d="{line}" fill="none" stroke="{_COLORS[0]}"/>'
         for index, points in reversed(list(enumerate(self.curves.values()))):
             if index or not self.smooth:
                 yield (
-                    f'<path d="{_path(left, points)}" fill="none" stroke="{_COLORS[index]}" '
+                    f'<path d="{self._path(left, points)}" fill="none" stroke="{_COLORS[index]}" '
                     f'stroke-width="{1 if index else 2}"/>'
                 )
             for x, y in points:
-                yield _mark(index, *_place(left, x, y))
+                yield _mark(index, *self._place(left, x, y))
 
+    def _place(self, left: float, x: float, y: float) -> tuple[float, float]:
+        low, high = self.ticks[0], self.ticks[-1]
+        return left + (x - low) / (high - low) * _SIDE, _TOP + (1 - y) * _SIDE
 
-def _place(left: float, x: float, y: float) -> tuple[float, float]:
-    return left + (x - 0.3) / 0.7 * _SIDE, _TOP + (1 - y) * _SIDE
-
-
-def _path(left: float, points: Sequence[tuple[float, float]]) -> str:
-    placed = (_place(left, x, y) for x, y in points)
-    return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+    def _path(self, left: float, points: Sequence[tuple[float, float]]) -> str:
+        placed = (self._place(left, x, y) for x, y in points)
+        return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in placed)
 
 
 def _mark(index: int, x: float, y: float) -> str:
