@@ -114,12 +114,12 @@ def with_blurred_faces(documents: pa.Table) -> pa.Table:
     Raises:
         ValueError: `image_faces` does not hold an entry for each node of each document.
     """
-    known: dict[tuple[bytes, str], bytes | None] = {}
+    known: dict[tuple[str | None, str], bytes | None] = {}
 
     def replaced(data: bytes | None, faces: Sequence[Mapping[str, Any]] | None) -> bytes | None:
         if data is None or not faces:
             return None if faces is None else data
-        key = hashlib.sha256(data).digest(), repr(faces)
+        key = _digest(data), repr(faces)
         if key not in known:
             known[key] = _blurred_or_none(data, faces)
         return known[key]
@@ -129,16 +129,17 @@ def with_blurred_faces(documents: pa.Table) -> pa.Table:
         if row is not None and len(row) != len(faces or ()):
             raise ValueError(f"{FACES} does not hold an entry for each node of each document")
         found.append(row and [replaced(*pair) for pair in zip(row, faces, strict=True)])
-    digests = [
-        row and [hashlib.sha256(data).hexdigest() if data else None for data in row]
-        for row in found
-    ]
-    for column, values in ((DATA, found), (SHA256, digests)):
-        if column in documents.column_names:
-            at = documents.column_names.index(column)
-            kind = documents.schema.field(column)
-            documents = documents.set_column(at, kind, pa.array(values, kind.type))
-    return documents
+    digests = [None if row is None else [_digest(data) for data in row] for row in found]
+    return _replaced(_replaced(documents, DATA, found), SHA256, digests)
+
+
+def _replaced(documents: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+    if name not in documents.column_names:
+        return documents
+    item = documents.schema.field(name)
+    return documents.set_column(
+        documents.column_names.index(name), item, pa.array(values, item.type)
+    )
 
 
 def _blurred_or_none(data: bytes, faces: Iterable[Mapping[str, Any]]) -> bytes | None:
@@ -146,3 +147,7 @@ def _blurred_or_none(data: bytes, faces: Iterable[Mapping[str, Any]]) -> bytes |
         return blurred(data, faces)
     except Exception:  # noqa: BLE001  # whatever is wrong with the file, it is not written
         return None
+
+
+def _digest(data: bytes | None) -> str | None:
+    return None if data is None else hashlib.sha256(data).hexdigest()

@@ -94,13 +94,14 @@ def _table(boxes: Floats, scores: Floats, offsets: Floats) -> Floats:
 def _best(found: Floats, most: float, *, of_smaller: bool = False) -> Floats:
     """What does not overlap anything of a higher score by more than `most`, best first."""
     found = found[np.argsort(-found[:, 4], kind="stable")]
-    return found[_apart(found[:, :4], most, of_smaller)]
+    best: Floats = found[_apart(found[:, :4], most, of_smaller)]
+    return best
 
 
 def _as_input(pixels: npt.NDArray[np.uint8]) -> Floats:
     """(…, rows, columns, 3) to what the networks take: (…, columns, rows, 3), -1..1."""
     turned = np.swapaxes(pixels, -3, -2).astype(np.float32)
-    return np.ascontiguousarray((turned - 127.5) / 128)
+    return np.ascontiguousarray((turned - np.float32(127.5)) / np.float32(128))
 
 
 def _moved(found: Floats) -> Floats:
