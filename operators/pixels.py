@@ -39,6 +39,19 @@ _HALF = 1 << (_PRECISION - 1)
 _PILLOW = int(PIL.__version__.split(".")[0])
 _MAX_SCANS = 100  # of a progressive JPEG, each of which costs a pass over all pixels; usual are 10
 
+MAX_PIXELS = 64_000_000
+"""Pixels that an image's header may announce, where nothing else is asked for."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (5, 6, 7, 8)
+
 _PILLOW_FORMATS = {
     "jpeg": "JPEG",
     "png": "PNG",
@@ -145,7 +158,7 @@ class MeasureImages(Operator[None]):
     libraries = ("pillow", "scipy")
 
     max_pixels: int = Field(
-        64_000_000,
+        MAX_PIXELS,
         ge=1,
         le=89_478_485,  # where Pillow begins to warn of decompression bombs
         description="pixels of an image at most, by its header; more is a row error",
@@ -177,13 +190,13 @@ class MeasureImages(Operator[None]):
         if data is None:
             return None
         kind = _kind(data)
-        image = self._opened(kind, data)
+        image = _opened(kind, data, self.max_pixels)
         try:
             grey = _grey(image)
         except Exception as error:
             raise _told(kind, "data", data, error) from error
         height, width = grey.shape
-        if _is_turned(image):
+        if _orientation(image) in _SIDEWAYS:
             height, width = width, height
         blur, histogram = _blur_and_histogram(grey)
         return _Measures(
@@ -196,20 +209,6 @@ class MeasureImages(Operator[None]):
             blur,
             _entropy(histogram),
         )
-
-    def _opened(self, kind: str, data: bytes) -> ImageFile.ImageFile:
-        """The image with its header read and its size allowed, nothing decoded yet."""
-        try:
-            image = Image.open(io.BytesIO(data), formats=[_PILLOW_FORMATS[kind]])
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise OversizedImage(f"{kind}: more than {self.max_pixels} pixels") from error
-        except Exception as error:
-            raise _told(kind, "header", data, error) from error
-        if image.width * image.height > self.max_pixels:
-            raise OversizedImage(f"{kind}: more than {self.max_pixels} pixels")
-        if "progressive" in image.info and data.count(b"\xff\xda") > _MAX_SCANS:
-            raise OversizedImage(f"jpeg: more than {_MAX_SCANS} scans")
-        return image
 
     def _frames(self, kind: str, image: ImageFile.ImageFile, data: bytes) -> int:
         match kind:
@@ -229,6 +228,71 @@ class MeasureImages(Operator[None]):
 def _one_by_one(column: pa.ChunkedArray) -> Iterator[bytes | None]:
     """The values of a column, of which one at a time is copied."""
     return (value.as_py() for value in column)
+
+
+class Picture(NamedTuple):
+    """The first frame of an image as shown: decoded, and turned as EXIF says."""
+
+    format: str
+    image: Image.Image
+    """In the file's own mode; may be smaller than what the file holds, see `decoded`."""
+    width: int
+    """Of what the file holds, as shown."""
+    height: int
+
+
+def decoded(data: bytes, max_pixels: int = MAX_PIXELS, side: int | None = None) -> Picture:
+    """The picture in a file, within the bounds of this module.
+
+    Args:
+        data: The file.
+        max_pixels: Pixels that its header may announce.
+        side: For who looks at a small picture: a JPEG may be decoded to a half, a quarter or an
+            eighth of its size, which is faster, as long as both sides stay that long.
+
+    Raises:
+        ImageError: it gives no picture.
+    """
+    kind = _kind(data)
+    image: Image.Image = _opened(kind, data, max_pixels)
+    width, height = image.size
+    try:
+        if side is not None:
+            image.draft(None, (side, side))
+        image.load()
+    except Exception as error:
+        raise _told(kind, "data", data, error) from error
+    orientation = _orientation(image)
+    if orientation in _SIDEWAYS:
+        width, height = height, width
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
+    return Picture(kind, image, width, height)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """The picture in RGB, on white where it is transparent."""
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    if image.mode[0] in "IF":  # Pillow knows no direct way
+        image = image.convert("L")
+    return image.convert("RGB")
+
+
+def _opened(kind: str, data: bytes, max_pixels: int) -> ImageFile.ImageFile:
+    """The image with its header read and its size allowed, nothing decoded yet."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=[_PILLOW_FORMATS[kind]])
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise OversizedImage(f"{kind}: more than {max_pixels} pixels") from error
+    except Exception as error:
+        raise _told(kind, "header", data, error) from error
+    if image.width * image.height > max_pixels:
+        raise OversizedImage(f"{kind}: more than {max_pixels} pixels")
+    if "progressive" in image.info and data.count(b"\xff\xda") > _MAX_SCANS:
+        raise OversizedImage(f"jpeg: more than {_MAX_SCANS} scans")
+    return image
 
 
 def _kind(data: bytes) -> str:
@@ -292,12 +356,12 @@ def _boxes_end(data: bytes) -> int:
     return at
 
 
-def _is_turned(image: ImageFile.ImageFile) -> bool:
-    """Whether EXIF says that width and height of what is shown are height and width of the file."""
+def _orientation(image: Image.Image) -> int | None:
+    """How EXIF says that the picture is to be turned: 1 to 8."""
     try:
-        return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+        return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001  # broken metadata does not break the picture
-        return False
+        return None
 
 
 def _pages(image: ImageFile.ImageFile, most: int) -> int:

@@ -24,6 +24,7 @@ from operators.language import LanguageId
 from operators.minhash import MinHash
 from operators.pii import Pii
 from operators.pixels import MeasureImages
+from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
 from operators.warc import WarcSource
@@ -55,6 +56,10 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         EmbedTexts,
         ImageTextSimilarity,
         EmbeddingScores,
+        DetectNsfw,
+        DetectFaces,
+        DetectText,
+        ReadText,
     )
 }
 

@@ -60,6 +60,16 @@ PII_SPAN = pa.struct(
     ]
 )
 
+FACE = pa.struct(
+    [
+        *(
+            pa.field(side, pa.int32(), nullable=False)
+            for side in ("left", "top", "right", "bottom")
+        ),
+        pa.field("score", pa.float32(), nullable=False),
+    ]
+)
+
 ERROR = pa.struct([pa.field("type", pa.string()), pa.field("message", pa.string())])
 
 
@@ -510,6 +520,30 @@ _ALL = [
     Column("clip_encoder", pa.string(), "encoder of `clip_embedding`", level="image"),
     Column("aesthetic_score", pa.float32(), "how pleasing people find it", "1..10", level="image"),
     Column("nsfw_prob", pa.float32(), "chance that it is pornographic", "0..1", level="image"),
+    Column(
+        "image_faces",
+        pa.list_(FACE),
+        "faces in the image as shown (after EXIF), surest first: box and score (0..1)",
+        "pixels",
+        level="image",
+    ),
+    Column("face_count", pa.int32(), "faces in the image", "faces", level="image"),
+    Column(
+        "text_area_ratio",
+        pa.float32(),
+        "share of the image that lines of text cover",
+        "0..1",
+        level="image",
+    ),
+    Column("text_line_count", pa.int32(), "lines of text on the image", "lines", level="image"),
+    Column("image_text", pa.string(), "text read from the image, line by line", level="image"),
+    Column(
+        "watermark_word_count",
+        pa.int32(),
+        "names of picture agencies and notices such as 'stock photo' written on the image",
+        "occurrences",
+        level="image",
+    ),
     # Documents: their images after the images' rules.
     Column("kept_image_count", pa.int32(), "image nodes whose image was kept", "images"),
     Column(

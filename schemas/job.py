@@ -71,6 +71,11 @@ class ExportSpec(_Strict):
     mask_pii: tuple[Literal["email", "ip", "phone", "id"], ...] = Field(
         (), description="kinds of personal data to replace by tags in the text; true: all kinds"
     )
+    blur_faces: bool = Field(
+        False,
+        description="whether faces in the images that are written are made unrecognisable; only "
+        "images in which faces were looked for go out",
+    )
 
     images: Literal["urls", "embedded", "beside"] | None = Field(
         None,

@@ -17,7 +17,7 @@ from pipelines.plan import RULE_FRAGMENTS, read_fragment
 from schemas.columns import COLUMNS, NODE_KINDS
 
 FRAGMENTS = ("gopher", "c4", "fineweb", "obelics")
-IMAGE_FRAGMENTS = ("omnicorpus-images", "obelics-images", "mmc4-images")
+IMAGE_FRAGMENTS = ("omnicorpus-images", "obelics-images", "mmc4-images", "safety")
 SPACELESS = ("zh", "ja", "ko", "th")
 
 

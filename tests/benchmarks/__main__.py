@@ -28,6 +28,7 @@ from tests.benchmarks.language import language_throughput
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold, rerun_threshold_dedup
+from tests.benchmarks.safety import detect_faces, detect_nsfw, detect_text, read_text
 from tests.benchmarks.startup import cli_help, import_pipelines
 from tests.benchmarks.text_rules import text_rules_speedup, text_rules_throughput
 from tests.benchmarks.throughput import (
@@ -62,6 +63,10 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         clip_conse,
         clip_vit_b_32,
         clip_vit_l_14,
+        detect_nsfw,
+        detect_faces,
+        detect_text,
+        read_text,
         text_rules_speedup,
         feedback_rules_throughput,
         image_fetch_speedup,
