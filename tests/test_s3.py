@@ -17,9 +17,19 @@ import pytest
 
 from operators import s3 as uploads
 from operators.files import Files
+from pipelines import load_job, run_job
 from pipelines.backend import environment
+from pipelines.verify import verify
 from schemas.errors import StorageError
-from tests.support import ROOT, SeaweedServer, free_port
+from tests.support import (
+    ROOT,
+    SeaweedServer,
+    folder_digest,
+    free_port,
+    start_omniloom,
+    wait_until,
+    write_job,
+)
 
 PART = 5 << 20  # the least that S3 allows
 
@@ -174,7 +184,6 @@ Files(sys.argv[1]).put("shard", Path(sys.argv[2]))
     [
         ("CreateMultipartUpload", 1, 0),
         ("UploadPart", 1, 1),
-        ("UploadPart", 3, 3),
         ("UploadPart", 5, 5),
         ("CompleteMultipartUpload", 1, 5),
     ],
@@ -292,6 +301,34 @@ def test_two_writers_of_one_name_leave_one_whole_object(
     assert files.sha256("shard") in {digest(source) for source in sources}
     assert files.sha256("shard") == head(files, "shard")["Metadata"]["sha256"]
     assert not files.unfinished()
+
+
+# --- A whole job --------------------------------------------------------------------------------
+
+
+def test_a_job_killed_while_it_exports_to_s3_ends_with_the_same_shards(
+    s3: SeaweedServer, tmp_path: Path
+) -> None:
+    (tmp_path / "calm").mkdir()
+    calm, remote = tmp_path / "calm" / "shards", Files(f"s3://corpus/{tmp_path.name}")
+    shards = {"format": "omnicorpus", "shard_mb": 0.002}
+    run_job(load_job(write_job(tmp_path / "calm", export=[shards | {"to": str(calm)}])))
+    job = write_job(tmp_path, export=[shards | {"to": remote.root}])
+    seen: list[set[str]] = []
+    for count in (1, 3):
+        process = start_omniloom("run", job, "--no-report")
+        wait_until(lambda: len(written_shards(remote)) >= count, f"{count} shards")  # noqa: B023
+        process.kill()
+        process.wait()
+        seen.append(written_shards(remote))
+    assert 1 <= len(seen[0]) <= len(seen[1]) <= len(folder_digest(calm))
+    run_job(load_job(job))
+    assert {name: remote.sha256(name) for name in written_shards(remote)} == folder_digest(calm)
+    assert verify(remote.root).wrong == {}
+
+
+def written_shards(files: Files) -> set[str]:
+    return {info.path for info in files.list() if info.path.startswith("train-")}
 
 
 # --- Damage -------------------------------------------------------------------------------------
