@@ -1,14 +1,15 @@
 """SIGKILLs at random moments, to driver and workers in turn; then the same bytes must come out.
 
 A kill counts when it hit a running process. Whenever a run comes to its end, its shards are
-compared with those of an undisturbed run, and it starts over on an empty store, so that every
-kill meets work.
+compared with those of an undisturbed run, and it starts over on an empty store, or without its
+remote shards, so that every kill meets work.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -20,9 +21,10 @@ from typing import Any
 import psutil
 
 from operators.files import Files
-from tests.support import kill_after, omniloom, start_omniloom, write_job
+from tests.support import omniloom, start_omniloom, write_job
 
 _SHARD_MB = 0.02
+_REMOTE_SHARD_MB = 0.002  # so many shards that there is time between the first and the last
 _WORKER_NAMES = ("ray::_run_task", "ray::_Actor")
 _ATTEMPTS = 20  # for each kill, before it is given up
 
@@ -38,7 +40,7 @@ def kill_rounds(
     """Run a job (of `fields`) undisturbed, then under `kills` kills, and compare the shards.
 
     With `bucket` (an s3:// address) the shards go there, and the store stays when a run starts
-    over: then the kills meet the export.
+    over: then the kills meet the export, which the driver does itself where shards are few.
     """
     calm = Place(folder / "calm", f"{bucket}/calm" if bucket else None)
     seconds, expected = undisturbed(calm, fields)
@@ -63,13 +65,17 @@ class Place:
     def job(self, fields: dict[str, Any]) -> Path:
         """A job in a new folder, with shards so small that there are several."""
         self.folder.mkdir()
-        export = [{"format": "omnicorpus", "to": self.shards.root, "shard_mb": _SHARD_MB}]
+        size = _REMOTE_SHARD_MB if self.remote else _SHARD_MB
+        export = [{"format": "omnicorpus", "to": self.shards.root, "shard_mb": size}]
         return write_job(self.folder, **fields, export=export)
+
+    def names(self) -> list[str]:
+        """The shards that are there."""
+        return [info.path for info in self.shards.list() if info.path.startswith("train-")]
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each shard, by name."""
-        names = [info.path for info in self.shards.list() if info.path.startswith("train-")]
-        return {name: self.shards.sha256(name) for name in names}
+        return {name: self.shards.sha256(name) for name in self.names()}
 
     def start_over(self) -> None:
         """Forget the shards, and what was measured unless they are remote."""
@@ -138,7 +144,9 @@ class KillRounds:
         for attempt in range(goal * _ATTEMPTS):
             if self.kills.total() == goal:
                 break
-            if self._attack(job, worker=bool(self.kills.total() % 2)):
+            worker = not self.place.remote and self.kills.total() % 2 == 1
+            ended = self._attack(job, worker=worker)
+            if ended or (self.place.remote and self.place.committed() == "all"):
                 self.compare()
                 self.place.start_over()
             self.say(f"attempt {attempt + 1}: {self.kills.total()} kills, {self.survived} survived")
@@ -148,14 +156,8 @@ class KillRounds:
     def _attack(self, job: Path, *, worker: bool) -> bool:
         """Start the job and kill its driver or one of its workers; True when it ended well."""
         process = start_omniloom("run", job, "--no-report")
-        moment = self.chance.uniform(0.05, self.seconds)
-        if worker:
-            hit = self._worker_hit(process, moment)
-            code = process.wait()
-        else:
-            hit = kill_after(process, moment)
-            code = process.returncode
-            self._moment = self.place.committed()
+        hit = self._moment_came(process) and self._hit(process, worker=worker)
+        code = process.wait()
         if hit:
             self.kills["worker" if worker else "driver"] += 1
             self.moments[self._moment] += 1
@@ -165,13 +167,26 @@ class KillRounds:
         self.errors += code > 0
         return code == 0
 
-    def _worker_hit(self, process: subprocess.Popen[bytes], moment: float) -> bool:
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            self._moment = self.place.committed()
+    def _moment_came(self, process: subprocess.Popen[bytes]) -> bool:
+        """Wait for the moment of the kill; False when the job had ended before.
+
+        It is any moment of an undisturbed run, or with remote shards one soon after a shard came.
+        """
+        there, whole = len(self.place.names()), len(self.expected)
+        if not self.place.remote or there == whole:
+            return not _ends_within(process, self.chance.uniform(0.05, self.seconds))
+        goal = self.chance.randint(there + 1, whole)
+        while len(self.place.names()) < goal:
+            if _ends_within(process, 0.005):
+                return False
+        return not _ends_within(process, self.chance.uniform(0, 0.01))
+
+    def _hit(self, process: subprocess.Popen[bytes], *, worker: bool) -> bool:
+        self._moment = self.place.committed()
+        if worker:
             return kill_worker(process.pid, self.chance)
-        return False
+        process.kill()
+        return process.wait() == -signal.SIGKILL
 
     def compare(self) -> None:
         """Credit the kills since the last comparison if the shards are those expected."""
@@ -182,6 +197,14 @@ class KillRounds:
             self.differences += 1
             self.say("the shards differ from those of an undisturbed run")
         self._open = 0
+
+
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def kill_worker(driver: int, chance: random.Random) -> bool:

@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -98,17 +97,6 @@ def start_omniloom(*arguments: str | Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-
-def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """SIGKILL the process after some time; False when it had ended by itself."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return True
-    return False
 
 
 def wait_until(condition: Any, what: str, seconds: float = _DEADLINE) -> None:
