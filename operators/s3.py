@@ -97,7 +97,8 @@ def connection() -> Connection:
     endpoint = None if ignored else provider.provide()
     if endpoint and not re.match("https?://[^/]", endpoint):
         fix = "give it as http://HOST:PORT or https://HOST in AWS_ENDPOINT_URL"
-        raise StorageError(f"'{endpoint}' is not the address of an S3 server\n    fix: {fix}")
+        shown = endpoint.rpartition("@")[2]
+        raise StorageError(f"'{shown}' is not the address of an S3 server\n    fix: {fix}")
     style = (profile.get("s3") or {}).get("addressing_style")
     return Connection(endpoint or None, region or "us-east-1", style == "virtual", attempts)
 
@@ -170,7 +171,7 @@ class Content:
 
 
 def part_bytes(size: int) -> int:
-    """The size of parts, such that `MOST_PARTS` of them hold `size` bytes: 500 MiB for 5 TB."""
+    """The size of parts, such that `MOST_PARTS` of them hold `size` bytes: 477 MiB for 5 TB."""
     least = -(-size // MOST_PARTS)
     return max(PART_BYTES, -(-least // MEBI) * MEBI)
 

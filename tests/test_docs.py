@@ -44,7 +44,7 @@ def test_the_file_tree_of_the_readme_is_the_real_one() -> None:
     tree = read("README.md").split("## Files")[1].split("```")[1]
     for folder in ("schemas", "operators", "pipelines"):
         part = re.split(r"\n(?=\w+/)", tree[tree.index(f"\n{folder}/") + 1 :])[0]
-        named = set(re.findall(r"\b[a-z0-9_]+\.py\b", part))
+        named = set(re.findall(r"\b[a-z_0-9]+\.py\b", part))
         there = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
         assert named == there
 

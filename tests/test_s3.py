@@ -467,6 +467,23 @@ def test_wrong_credentials_are_told_from_missing_rights(s3: SeaweedServer, tmp_p
     assert "docs/s3.md" in message
 
 
+def test_missing_credentials_are_told(
+    s3: SeaweedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    nowhere = str(tmp_path / "nowhere")
+    message = said(
+        "s3://corpus/a",
+        tmp_path,
+        AWS_SHARED_CREDENTIALS_FILE=nowhere,
+        AWS_CONFIG_FILE=nowhere,
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+    assert "no credentials were found (NoCredentialsError)" in message
+    assert "fix: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+
+
 def test_reading_is_explained_in_the_same_words(s3: SeaweedServer) -> None:
     with environment({"AWS_SECRET_ACCESS_KEY": "open-sesame"}):
         with pytest.raises(StorageError, match="credentials were refused") as caught:
@@ -488,6 +505,7 @@ def test_a_server_that_is_not_there_is_named(s3: SeaweedServer, tmp_path: Path) 
 def test_variables_that_cannot_be_used_are_named(s3: SeaweedServer, tmp_path: Path) -> None:
     for name, value, told in (
         ("AWS_ENDPOINT_URL", "127.0.0.1:9000", "'127.0.0.1:9000' is not the address"),
+        ("AWS_ENDPOINT_URL", "me:sesame@lab:9000", "^'lab:9000' is not the address"),
         ("AWS_PROFILE", "nobody", r"profile \(nobody\)"),
         ("AWS_MAX_ATTEMPTS", "many", "AWS_MAX_ATTEMPTS"),
     ):
