@@ -1,8 +1,8 @@
 """Files in a folder or under an s3:// prefix, behind one small class.
 
-S3 goes through pyarrow's file system, which reads the usual AWS variables; set AWS_ENDPOINT_URL
-for any other S3-compatible server. A write is atomic in both worlds: local files get a temporary
-name and are renamed, S3 objects appear only when the upload is complete.
+S3 is read through pyarrow's file system and written through boto3 (`operators/s3.py`, which is
+loaded where there is an s3:// address). A write is atomic in both worlds: local files get a
+temporary name and are renamed, S3 objects appear only when the upload is complete.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
 from pyarrow import fs
 
 from schemas.errors import InputError, StorageError
 
+if TYPE_CHECKING:
+    from operators.s3 import Objects
+
 TEMPORARY = ".partial"
+_READ_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,16 @@ def is_remote(uri: str) -> bool:
 def _file_system(uri: str) -> tuple[fs.FileSystem, str]:
     if not is_remote(uri):
         return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    parts = urlsplit(endpoint) if endpoint else None
+    from operators.s3 import connection
+
+    found = connection()
+    scheme, _, host = (found.endpoint or "https://").partition("://")
     system = fs.S3FileSystem(
-        region=region,
-        endpoint_override=parts.netloc if parts else None,
-        scheme=parts.scheme if parts else "https",
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=8),
+        region=found.region,
+        endpoint_override=host.rstrip("/") or None,
+        scheme=scheme,
+        force_virtual_addressing=found.virtual,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=found.attempts),
     )
     return system, uri.removeprefix("s3://").rstrip("/")
 
@@ -92,6 +97,10 @@ class Files:
         except FileNotFoundError:
             raise
         except OSError as error:
+            if self.remote:
+                from operators.s3 import explained
+
+                raise explained(self.uri(path), error) from None
             fix = "check the address, that it is a folder or bucket, and your rights to it"
             raise StorageError(f"{self.uri(path)}: {error}\n    fix: {fix}") from None
 
@@ -101,24 +110,37 @@ class Files:
             info = self._system.get_file_info(self._full(path))
         return bool(info.type == fs.FileType.File)
 
+    def sha256(self, path: str) -> str:
+        """The file's SHA-256 (hex), read from where it lies. FileNotFoundError if there is none."""
+        digest = hashlib.sha256()
+        with self._told(path), self.open(path) as stream:
+            while block := stream.read(_READ_BYTES):
+                digest.update(block)
+        return digest.hexdigest()
+
     def write(self, path: str, data: bytes) -> None:
         """Write the whole file atomically: readers see the old one, none, or all of the new."""
         with self._told(path):
-            self._write(self._full(path), data)
+            if self.remote:
+                self._objects.put(path, data)
+                return
+            with _placed(Path(self._full(path))) as handle:
+                handle.write(data)
 
-    def _write(self, full: str, data: bytes) -> None:
-        if self.remote:
-            with self._system.open_output_stream(full) as stream:
-                stream.write(data)
-            return
-        target = Path(full)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY}")
-        with partial.open("wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        partial.replace(target)
+    def put(self, path: str, source: Path) -> str:
+        """Put a copy of a local file in place, atomically as `write`; returns its SHA-256 (hex).
+
+        Memory does not grow with its size. On S3 an interrupted upload is continued: docs/s3.md.
+        """
+        with self._told(path):
+            if self.remote:
+                return self._objects.put(path, source)
+            digest = hashlib.sha256()
+            with source.open("rb") as stream, _placed(Path(self._full(path))) as handle:
+                while block := stream.read(_READ_BYTES):
+                    digest.update(block)
+                    handle.write(block)
+            return digest.hexdigest()
 
     def list(self, prefix: str = "") -> Iterator[FileInfo]:
         """Every file below `prefix`, sorted by path; none when the folder does not exist."""
@@ -132,13 +154,45 @@ class Files:
 
     def delete(self, path: str) -> None:
         """Remove the file; no error when it is gone already."""
-        try:
-            self._system.delete_file(self._full(path))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if not self.remote or "NOT_FOUND" not in str(error):
-                raise
+        with self._told(path):
+            if self.remote:
+                self._objects.delete(path)
+            else:
+                Path(self._full(path)).unlink(missing_ok=True)
+
+    def unfinished(self, folder: str = "") -> Sequence[str]:
+        """Paths below `folder` with S3 uploads that are going on or were killed.
+
+        There are none in a local folder: what a killed writer left has a name in `TEMPORARY`.
+        """
+        return self._objects.unfinished(folder) if self.remote else []
+
+    def abort(self, path: str) -> None:
+        """Throw away the unfinished S3 uploads of `path`; a file that is there stays."""
+        if self.remote:
+            self._objects.abort(path)
+
+    @cached_property
+    def _objects(self) -> Objects:
+        from operators.s3 import Objects
+
+        return Objects(self.root)
+
+
+@contextmanager
+def _placed(target: Path) -> Iterator[BinaryIO]:
+    """A file to write that gets its name once it is complete and on disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        with partial.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def open_input(uri: str) -> BinaryIO:

@@ -209,6 +209,27 @@ def export(
 
 
 @app.command()
+def verify(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="an export: folder or s3://bucket/prefix")
+    ],
+) -> None:
+    """Read an export again and compare every file with the manifest: size and SHA-256.
+
+    Names every file that is missing, damaged or not in the manifest; exits with 1 if there is one.
+    """
+    from pipelines.verify import verify as verify_export
+
+    found = verify_export(target, _progress())
+    for path, what in found.wrong.items():
+        _say(f"wrong     {path}: {what}")
+    verdict = f"{len(found.wrong)} wrong" if found.wrong else "all as they were written"
+    _say(f"verified  {found.files} files, {found.size / 1e6:,.1f} MB: {verdict}")
+    if found.wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(
     corpus: CorpusArgument,
     to: Annotated[

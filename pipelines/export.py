@@ -13,7 +13,7 @@ shard that names them; a list a shard, below `lists/`, tells them with size and 
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import re
 import tempfile
@@ -30,7 +30,7 @@ from operators.export_documents import ImageFiles
 from operators.files import TEMPORARY, Files
 from operators.masking import MASKING_VERSION, SPANS
 from pipelines.plan import Plan, fingerprint, output_schema
-from pipelines.shards import FileRecord, ShardRecord, ShardTask, Slice, digest_of, kept_documents
+from pipelines.shards import FileRecord, ShardRecord, ShardTask, Slice, kept_documents
 from pipelines.store import InputRecord, UnitRecord
 from pipelines.summary import Summary, code_version, reference
 from pipelines.work import Worker
@@ -111,6 +111,7 @@ class Export:
             made[record.name] = record
         shards = [made[task.name] for task in tasks]
         others = self._companions(shards)
+        self._abort_uploads()
         self._write(SUCCESS, self._manifest(shards, others, inputs, Summary.of(inputs, records)))
         self.files.delete(RUNNING)
         return [self.files.uri(shard.name) for shard in shards]
@@ -121,7 +122,8 @@ class Export:
         for name, data in found.items():
             self.files.write(name, data)
         return [
-            FileRecord(name, len(data), digest_of(io.BytesIO(data))) for name, data in found.items()
+            FileRecord(name, len(data), hashlib.sha256(data).hexdigest())
+            for name, data in found.items()
         ]
 
     def _incomplete(self, manifest: dict[str, Any], present: dict[str, int]) -> list[str]:
@@ -198,7 +200,14 @@ class Export:
         for path, size in present.items():
             if sizes.get(path) != size:
                 self.files.delete(path)
+        self._abort_uploads()
         self._write(RUNNING, marker | {"clean": True})
+
+    def _abort_uploads(self) -> None:
+        """Throw away what killed uploads of ours have left: it is paid for and seen by nobody."""
+        for path in self.files.unfinished():
+            if _is_ours(path):
+                self.files.abort(path)
 
     def _intact(self, manifest: dict[str, Any], present: dict[str, int]) -> dict[str, int]:
         """Sizes of the files that may stay: those of shards that are complete with their images."""
@@ -220,7 +229,8 @@ class Export:
 
     def _record(self, name: str) -> FileRecord:
         with self.files.open(name) as file:
-            return FileRecord(name, file.size(), digest_of(file))
+            size = file.size()
+        return FileRecord(name, size, self.files.sha256(name))
 
     # Which documents go where
 

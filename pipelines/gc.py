@@ -15,6 +15,7 @@ from schemas.errors import CorpusError, did_you_mean
 
 _ABANDONED_SECONDS = 3600
 _FORGOTTEN_SECONDS = 7 * 24 * 3600
+_FOLDERS = ("jobs", "reports", "verdicts", "stages", "groups", "inputs", "images", "units")
 
 
 def collect(root: str, *, dry_run: bool = False, forget: str | None = None) -> list[FileInfo]:
@@ -23,7 +24,8 @@ def collect(root: str, *, dry_run: bool = False, forget: str | None = None) -> l
     What rests on other files goes before them, so that a kill in between breaks nothing. Kept is
     what the jobs' references name: their inputs with all units and image captures, their
     verdicts, and for each unit the stage files that its verdicts rest on. A stage of a job whose
-    run has not finished keeps all its files. `forget` drops one job's reference first.
+    run has not finished keeps all its files. `forget` drops one job's reference first. What
+    killed uploads to S3 left goes too; it is no file and is not returned.
 
     Raises:
         CorpusError: no job called `forget`, `root` is not a store, or a run is going on in it.
@@ -42,8 +44,11 @@ def collect(root: str, *, dry_run: bool = False, forget: str | None = None) -> l
     if forget is None or len(names) > 1:
         wanted |= {f"reports/{name}.html" for name in names if name != forget}
     removed = [info for info in _ours(store) if info.path not in wanted]
-    for info in [] if dry_run else removed:
-        store.files.delete(info.path)
+    if not dry_run:
+        for info in removed:
+            store.files.delete(info.path)
+        for path in [path for folder in _FOLDERS for path in store.files.unfinished(folder)]:
+            store.files.abort(path)
     return removed
 
 
@@ -76,8 +81,7 @@ def _ours(store: Store) -> list[FileInfo]:
 
     A temporary file counts once it is an hour old.
     """
-    folders = ("jobs", "reports", "verdicts", "stages", "groups", "inputs", "images", "units")
-    found = [info for folder in folders for info in store.files.list(folder)]
+    found = [info for folder in _FOLDERS for info in store.files.list(folder)]
     now = time.time_ns()
     return [
         info

@@ -49,7 +49,13 @@ _DEATHS = (
 )
 # Where the buckets are. Credentials stay out: Ray logs runtime environments in the clear, and
 # the cluster's nodes have their own.
-_FORWARDED = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+_FORWARDED = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_MAX_ATTEMPTS",
+)
 
 _AGENT_SECONDS = 60
 

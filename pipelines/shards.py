@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from itertools import compress, islice
 from operator import not_
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -120,21 +119,7 @@ class ShardTask(PlainTask):
 
 def put(files: Files, name: str, path: Path) -> FileRecord:
     """Put a local file in place, whole."""
-    upload = getattr(files, "put", None)
-    if upload is not None:
-        return FileRecord(name, path.stat().st_size, upload(name, path))
-    with path.open("rb") as file:
-        digest = digest_of(file)
-    files.write(name, path.read_bytes())
-    return FileRecord(name, path.stat().st_size, digest)
-
-
-def digest_of(file: BinaryIO) -> str:
-    """SHA-256 of a file from where it stands, read in pieces."""
-    digest = hashlib.sha256()
-    while data := file.read(_CHUNK):
-        digest.update(data)
-    return digest.hexdigest()
+    return FileRecord(name, path.stat().st_size, files.put(name, path))
 
 
 def kept_documents(

@@ -1,14 +1,15 @@
 """SIGKILLs at random moments, to driver and workers in turn; then the same bytes must come out.
 
 A kill counts when it hit a running process. Whenever a run comes to its end, its shards are
-compared with those of an undisturbed run, and it starts over on an empty store, so that every
-kill meets work.
+compared with those of an undisturbed run, and it starts over on an empty store, or without its
+remote shards, so that every kill meets work.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -19,9 +20,11 @@ from typing import Any
 
 import psutil
 
-from tests.support import folder_digest, kill_after, omniloom, start_omniloom, write_job
+from operators.files import Files
+from tests.support import omniloom, start_omniloom, write_job
 
 _SHARD_MB = 0.02
+_REMOTE_SHARD_MB = 0.002  # so many shards that there is time between the first and the last
 _WORKER_NAMES = ("ray::_run_task", "ray::_Actor")
 _ATTEMPTS = 20  # for each kill, before it is given up
 
@@ -32,48 +35,92 @@ def kill_rounds(
     kills: int,
     seed: int,
     say: Callable[[str], None] = lambda line: None,
+    bucket: str | None = None,
 ) -> KillRounds:
-    """Run a job (of `fields`) undisturbed, then under `kills` kills, and compare the shards."""
-    seconds, expected = undisturbed(folder / "calm", fields)
+    """Run a job (of `fields`) undisturbed, then under `kills` kills, and compare the shards.
+
+    With `bucket` (an s3:// address) the shards go there, and the store stays when a run starts
+    over: then the kills meet the export, which the driver does itself where shards are few.
+    """
+    calm = Place(folder / "calm", f"{bucket}/calm" if bucket else None)
+    seconds, expected = undisturbed(calm, fields)
     say(f"seed {seed}; undisturbed: {seconds:.1f} s, {len(expected)} shards")
-    chance = random.Random(seed)
-    rounds = KillRounds(folder / "killed", fields, seconds, expected, chance, say)
+    killed = Place(folder / "killed", f"{bucket}/killed" if bucket else None)
+    rounds = KillRounds(killed, fields, seconds, expected, random.Random(seed), say)
     rounds.run(kills)
     return rounds
 
 
-def undisturbed(folder: Path, fields: dict[str, Any]) -> tuple[float, dict[str, str]]:
+@dataclass(frozen=True)
+class Place:
+    """Where a job has its store, and its shards."""
+
+    folder: Path
+    remote: str | None = None
+
+    @property
+    def shards(self) -> Files:
+        return Files(self.remote or str(self.folder / "shards"))
+
+    def job(self, fields: dict[str, Any]) -> Path:
+        """A job in a new folder, with shards so small that there are several."""
+        self.folder.mkdir()
+        size = _REMOTE_SHARD_MB if self.remote else _SHARD_MB
+        export = [{"format": "omnicorpus", "to": self.shards.root, "shard_mb": size}]
+        return write_job(self.folder, **fields, export=export)
+
+    def names(self) -> list[str]:
+        """The shards that are there."""
+        return [info.path for info in self.shards.list() if info.path.startswith("train-")]
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each shard, by name."""
+        return {name: self.shards.sha256(name) for name in self.names()}
+
+    def start_over(self) -> None:
+        """Forget the shards, and what was measured unless they are remote."""
+        if not self.remote:
+            shutil.rmtree(self.folder / "store", ignore_errors=True)
+        for info in self.shards.list():
+            self.shards.delete(info.path)
+
+    def committed(self) -> str:
+        """How far the job has come, by what it has committed."""
+        shards = [info.path for info in self.shards.list()]
+        if "_SUCCESS.json" in shards:
+            return "all"
+        if any(name.startswith("train-") for name in shards):
+            return "some shards"
+        steps = {
+            "some units": "verdicts/*/*",
+            "some stages": "stages/*/*",
+            "some inputs": "inputs/*",
+        }
+        store = self.folder / "store"
+        return next(
+            (step for step, pattern in steps.items() if any(store.glob(pattern))), "nothing"
+        )
+
+
+def undisturbed(place: Place, fields: dict[str, Any]) -> tuple[float, dict[str, str]]:
     """Seconds and shards of runs that nobody kills: the second is timed, and must be the same."""
-    job = _job(folder, fields)
+    job = place.job(fields)
     omniloom("run", job, "--no-report")
-    expected = folder_digest(folder / "shards")
-    _start_over(folder)
+    expected = place.digests()
+    place.start_over()
     started = time.monotonic()
     omniloom("run", job, "--no-report")
     seconds = time.monotonic() - started
-    if not expected or folder_digest(folder / "shards") != expected:
+    if not expected or place.digests() != expected:
         raise AssertionError("two undisturbed runs wrote different shards, or none")
     return seconds, expected
-
-
-def _job(folder: Path, fields: dict[str, Any]) -> Path:
-    """A job in a new folder, with shards so small that there are several."""
-    folder.mkdir()
-    shards = str(folder / "shards")
-    export = [{"format": "omnicorpus", "to": shards, "shard_mb": _SHARD_MB}]
-    return write_job(folder, **fields, export=export)
-
-
-def _start_over(folder: Path) -> None:
-    for name in ("store", "shards"):
-        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 @dataclass
 class KillRounds:
     """Kill, resume, compare."""
 
-    folder: Path
+    place: Place
     fields: dict[str, Any]
     seconds: float
     expected: dict[str, str]
@@ -89,17 +136,19 @@ class KillRounds:
     _open: int = 0
     """Kills since the last comparison."""
     _moment: str = ""
-    """What the store held when the last kill hit."""
+    """What was committed when the last kill hit."""
 
     def run(self, goal: int) -> None:
         """Kill `goal` times, then let the job finish."""
-        job = _job(self.folder, self.fields)
+        job = self.place.job(self.fields)
         for attempt in range(goal * _ATTEMPTS):
             if self.kills.total() == goal:
                 break
-            if self._attack(job, worker=bool(self.kills.total() % 2)):
+            worker = not self.place.remote and self.kills.total() % 2 == 1
+            ended = self._attack(job, worker=worker)
+            if ended or (self.place.remote and self.place.committed() == "all"):
                 self.compare()
-                _start_over(self.folder)
+                self.place.start_over()
             self.say(f"attempt {attempt + 1}: {self.kills.total()} kills, {self.survived} survived")
         omniloom("run", job, "--no-report")
         self.compare()
@@ -107,14 +156,8 @@ class KillRounds:
     def _attack(self, job: Path, *, worker: bool) -> bool:
         """Start the job and kill its driver or one of its workers; True when it ended well."""
         process = start_omniloom("run", job, "--no-report")
-        moment = self.chance.uniform(0.05, self.seconds)
-        if worker:
-            hit = self._worker_hit(process, moment)
-            code = process.wait()
-        else:
-            hit = kill_after(process, moment)
-            code = process.returncode
-            self._moment = _committed(self.folder)
+        hit = self._moment_came(process) and self._hit(process, worker=worker)
+        code = process.wait()
         if hit:
             self.kills["worker" if worker else "driver"] += 1
             self.moments[self._moment] += 1
@@ -124,18 +167,31 @@ class KillRounds:
         self.errors += code > 0
         return code == 0
 
-    def _worker_hit(self, process: subprocess.Popen[bytes], moment: float) -> bool:
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            self._moment = _committed(self.folder)
+    def _moment_came(self, process: subprocess.Popen[bytes]) -> bool:
+        """Wait for the moment of the kill; False when the job had ended before.
+
+        It is any moment of an undisturbed run, or with remote shards one soon after a shard came.
+        """
+        there, whole = len(self.place.names()), len(self.expected)
+        if not self.place.remote or there == whole:
+            return not _ends_within(process, self.chance.uniform(0.05, self.seconds))
+        goal = self.chance.randint(there + 1, whole)
+        while len(self.place.names()) < goal:
+            if _ends_within(process, 0.005):
+                return False
+        return not _ends_within(process, self.chance.uniform(0, 0.01))
+
+    def _hit(self, process: subprocess.Popen[bytes], *, worker: bool) -> bool:
+        self._moment = self.place.committed()
+        if worker:
             return kill_worker(process.pid, self.chance)
-        return False
+        process.kill()
+        return process.wait() == -signal.SIGKILL
 
     def compare(self) -> None:
         """Credit the kills since the last comparison if the shards are those expected."""
         self.comparisons += 1
-        if folder_digest(self.folder / "shards") == self.expected:
+        if self.place.digests() == self.expected:
             self.survived += self._open
         else:
             self.differences += 1
@@ -143,16 +199,12 @@ class KillRounds:
         self._open = 0
 
 
-def _committed(folder: Path) -> str:
-    """How far a job has come, by what it has committed."""
-    steps = {
-        "all": "shards/_SUCCESS.json",
-        "some shards": "shards/train-*",
-        "some units": "store/verdicts/*/*",
-        "some stages": "store/stages/*/*",
-        "some inputs": "store/inputs/*",
-    }
-    return next((step for step, pattern in steps.items() if any(folder.glob(pattern))), "nothing")
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def kill_worker(driver: int, chance: random.Random) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -109,17 +109,6 @@ def start_omniloom(*arguments: str | Path) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """SIGKILL the process after some time; False when it had ended by itself."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return True
-    return False
-
-
 def wait_until(condition: Any, what: str, seconds: float = _DEADLINE) -> None:
     """Wait for a condition, looking often."""
     until = time.monotonic() + seconds
@@ -168,25 +157,39 @@ def assert_harmless(page: str) -> None:
 
 
 class SeaweedServer:
-    """A SeaweedFS process that speaks S3 on loopback."""
+    """A SeaweedFS process that speaks S3 on loopback. `reader` may read and list, but not write."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
+        self.ports = {name: free_port_pair() for name in ("filer", "master", "volume")}
         self.variables = {
-            "AWS_ACCESS_KEY_ID": "testkey",
-            "AWS_SECRET_ACCESS_KEY": "testsecret",
+            **_keys("testkey"),
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
         }
+        self.reader = _keys("reader")
 
     def __enter__(self) -> SeaweedServer:
-        ports = {name: free_port_pair() for name in ("filer", "master", "volume")}
-        flags = [f"-{name}.port={port}" for name, port in ports.items()]
+        identities = self.folder / "identities.json"
+        rights = ["Read", "List"]
+        people = [
+            _identity(self.variables, ["Admin", "Write", *rights]),
+            _identity(self.reader, rights),
+        ]
+        identities.write_text(json.dumps({"identities": people}), "utf-8")
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the process, for the first time or after a kill, with the data that it had."""
+        flags = [f"-{name}.port={port}" for name, port in self.ports.items()]
         command = [
             _weed(),
             "mini",
             f"-dir={self.folder}",
+            f"-s3.config={self.folder / 'identities.json'}",
+            "-s3.autoCreateBucket=false",
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
             f"-s3.port={self.port}",
@@ -205,15 +208,19 @@ class SeaweedServer:
             start_new_session=True,
         )
         wait_until(lambda: listens(self.port), "the S3 server")
-        return self
+
+    def kill(self) -> None:
+        """SIGKILL the process."""
+        self.process.kill()
+        self.process.wait()
 
     def create_bucket(self, name: str) -> None:
         """Make a bucket, waiting until the server takes writes."""
         from pyarrow import fs
 
         system = fs.S3FileSystem(
-            access_key="testkey",
-            secret_key="testsecret",
+            access_key=self.variables["AWS_ACCESS_KEY_ID"],
+            secret_key=self.variables["AWS_SECRET_ACCESS_KEY"],
             endpoint_override=f"127.0.0.1:{self.port}",
             scheme="http",
             region="us-east-1",
@@ -232,8 +239,17 @@ class SeaweedServer:
         wait_until(ready, "the S3 server to take writes")
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
+        self.kill()
+
+
+def _keys(name: str) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": f"secret-of-{name}"}
+
+
+def _identity(keys: dict[str, str], rights: list[str]) -> dict[str, Any]:
+    name, secret = keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
+    pair = {"accessKey": name, "secretKey": secret}
+    return {"name": name, "credentials": [pair], "actions": rights}
 
 
 def _weed() -> str:

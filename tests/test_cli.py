@@ -35,6 +35,7 @@ def test_help_is_quick_and_lists_every_command() -> None:
         "export",
         "report",
         "gc",
+        "verify",
         "operators",
         "submit",
         "train-classifier",

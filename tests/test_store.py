@@ -174,6 +174,21 @@ def test_gc_spares_another_jobs_results_and_can_forget_a_job(tmp_path: Path) -> 
         collect(str(tmp_path / "store"), forget="tow")
 
 
+def test_gc_throws_away_what_killed_uploads_left(s3: SeaweedServer, tmp_path: Path) -> None:
+    import boto3
+
+    place = f"gc-{tmp_path.name}"
+    files = Files(f"s3://corpus/{place}")
+    reference = b'{"inputs": [], "verdicts": "verdicts/x", "stages": []}'
+    files.write("jobs/job.json", reference)
+    for key in (f"{place}/stages/x/y.parquet", f"{place}/foreign"):
+        boto3.client("s3").create_multipart_upload(Bucket="corpus", Key=key)
+    assert collect(files.root, dry_run=True) == []
+    assert list(files.unfinished()) == ["foreign", "stages/x/y.parquet"]
+    assert collect(files.root) == []
+    assert list(files.unfinished()) == ["foreign"]
+
+
 def test_gc_spares_an_unfinished_run(tmp_path: Path) -> None:
     job = write_job(tmp_path)
     run_job(load_job(job))

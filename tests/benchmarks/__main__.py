@@ -23,11 +23,12 @@ from tests.benchmarks.images import (
     image_measures_small,
     image_near_duplicates,
 )
-from tests.benchmarks.kills import kill_test_local, kill_test_ray
+from tests.benchmarks.kills import kill_test_local, kill_test_ray, kill_test_s3_export
 from tests.benchmarks.language import language_throughput
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold, rerun_threshold_dedup
+from tests.benchmarks.s3_upload import s3_upload
 from tests.benchmarks.safety import detect_faces, detect_nsfw, detect_text, read_text
 from tests.benchmarks.startup import cli_help, import_pipelines
 from tests.benchmarks.text_rules import text_rules_speedup, text_rules_throughput
@@ -74,6 +75,8 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         engine_memory,
         kill_test_local,
         kill_test_ray,
+        kill_test_s3_export,
+        s3_upload,
     )
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.backend import environment
 from tests.benchmarks.record import Entry, Options, say, workspace
 from tests.kills import kill_rounds
-from tests.support import RAY_ENVIRONMENT, SAMPLE, start_ray_head
+from tests.support import RAY_ENVIRONMENT, SAMPLE, SeaweedServer, start_ray_head
 
 _KILLS = 25
 _WORKERS = 2
@@ -34,14 +34,26 @@ def kill_test_ray(options: Options) -> Entry:
         return _kill_test(folder, on, options)
 
 
-def _kill_test(folder: Path, on: dict[str, Any], options: Options) -> Entry:
+def kill_test_s3_export(options: Options) -> Entry:
+    """Kills survived by the local backend when shards go to an S3 server."""
+    folder = workspace("kill_test_s3_export")
+    (folder / "server").mkdir()
+    with SeaweedServer(folder / "server") as server, environment(server.variables):
+        server.create_bucket("corpus")
+        on = {"backend": "local", "workers": _WORKERS}
+        return _kill_test(folder, on, options, "s3://corpus")
+
+
+def _kill_test(
+    folder: Path, on: dict[str, Any], options: Options, bucket: str | None = None
+) -> Entry:
     fields = {
         "on": on,
         "inputs": [{"warc": str(SAMPLE / f"sample-{part}.warc.gz")} for part in _PARTS],
         "unit_rows": 4,
     }
     goal = options.count(_KILLS, least=2)
-    rounds = kill_rounds(folder, fields, goal, options.seed, say)
+    rounds = kill_rounds(folder, fields, goal, options.seed, say, bucket)
     return Entry(
         rounds.survived,
         "kills",
