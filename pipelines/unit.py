@@ -350,7 +350,7 @@ class _Chain:
         return _passes(rules, self.columns(dict.fromkeys([identity, *sorted(names)])))
 
     def _passed_nodes(self, rules: list[Rule]) -> dict[str, pa.ListArray]:
-        """What each rule says of each node of the living documents; nodes without text pass."""
+        """What each rule says of each node of the living documents."""
         if not rules:
             return {}
         has_text = pc.if_else(self.alive, self._has_text, None)
@@ -364,15 +364,23 @@ class _Chain:
                 flat[name] = pc.list_flatten(pc.if_else(self.alive, value, None))
             else:
                 flat[name] = value.take(parents)
-        textless = pc.invert(pc.list_flatten(has_text))
+        found = _passes(rules, pa.table(flat))
         return {
-            name: relisted(pc.or_(passed, textless), has_text)
-            for name, passed in _passes(rules, pa.table(flat)).items()
+            rule.name: relisted(pc.or_(found[rule.name], self._exempt(rule)), has_text)
+            for rule in rules
         }
+
+    def _exempt(self, rule: Rule) -> pa.Array:
+        """For each node of the living documents, whether the rule has nothing to say of it.
+
+        An image is never dropped with its neighbours, and no text by what is said of images.
+        """
+        has_text = pc.list_flatten(pc.if_else(self.alive, self._has_text, None))
+        return has_text if _of_image_nodes(rule) else pc.invert(has_text)
 
     @cached_property
     def _has_text(self) -> pa.ListArray:
-        """Whether each node has text; an image is never dropped with its neighbours."""
+        """Whether each node has text."""
         nodes = self.columns(["nodes"])["nodes"].combine_chunks()
         return relisted(pc.is_valid(pc.struct_field(pc.list_flatten(nodes), "text")), nodes)
 
@@ -393,8 +401,8 @@ class _Chain:
             kept = pc.and_(flat, before)
             first = _count(before) - _count(kept)
         self.nodes_kept = relisted(kept, verdict)
-        with_text = pc.list_flatten(pc.if_else(self.alive, self._has_text, None))
-        self.record.rules[rule.name] = RuleRecord(_count(with_text), _count(pc.invert(flat)), first)
+        asked = _count(pc.invert(self._exempt(rule)))
+        self.record.rules[rule.name] = RuleRecord(asked, _count(pc.invert(flat)), first)
 
     def _drop(self, dropped: pa.Array, reason: str) -> None:
         first = pc.and_(dropped, self.alive)
@@ -443,3 +451,7 @@ def _passes(rules: list[Rule], table: pa.Table) -> dict[str, pa.Array]:
     # A rule without columns is a constant: the first column makes all answers as long as the table.
     answers = frame.select(pl.first().alias(""), *(r.passes().alias(r.name) for r in rules))
     return {rule.name: answers[rule.name].to_arrow() for rule in rules}
+
+
+def _of_image_nodes(rule: Rule) -> bool:
+    return any(column(name).of_image_nodes for name in rule.expression.columns)

@@ -83,6 +83,8 @@ class Column:
     unit: str = ""
     nullable: bool = True
     level: Literal["document", "node", "image"] = "document"
+    of_image_nodes: bool = False
+    """Node level: whether image nodes have a value and texts have none, not the other way round."""
 
     @property
     def field(self) -> pa.Field:
@@ -551,6 +553,7 @@ _ALL = [
         pa.string(),
         "rule or error that dropped the node's image; null for kept images and texts",
         level="node",
+        of_image_nodes=True,
     ),
     Column("node_image_unit", pa.string(), "unit that the node's image is in", level="node"),
     Column("node_image_row", pa.int32(), "row of the node's image in its unit", level="node"),
@@ -561,6 +564,7 @@ _ALL = [
         "images before it in the document; 0 for the same bytes, null for texts and first images",
         "bits of 128",
         level="node",
+        of_image_nodes=True,
     ),
     # Documents: texts and images compared.
     Column(
@@ -583,6 +587,7 @@ _ALL = [
         "highest cosine of the node's image with a text node; null for texts",
         "-1..1",
         level="node",
+        of_image_nodes=True,
     ),
 ]
 

@@ -301,3 +301,19 @@ def test_what_could_not_be_fetched_is_tried_again_alone_and_not_forgotten(tmp_pa
     assert _computed(_run(_job(tmp_path, rules=moved)), "take") == 0
     _run(_job(fresh, rules=moved))
     assert _seen(tmp_path) == _seen(fresh)
+
+
+def test_rules_may_judge_image_nodes_by_what_is_said_of_images(tmp_path: Path) -> None:
+    heavy = {"table": "nodes", "keep": "node_image_text_similarity <= 9000"}
+    result = _run(_job(tmp_path, rules={"heavy": heavy}))
+    corpus = open_corpus(str(tmp_path / "store"))
+    asked = 0
+    for document in corpus:
+        sizes = document.values["node_image_text_similarity"] or [None] * len(document.nodes)
+        for node, size, kept in zip(document.nodes, sizes, document.nodes_kept, strict=True):
+            if node["kind"] != "image":
+                assert kept
+            elif document.kept:
+                asked += 1
+                assert kept == (size is not None and size <= 9000)
+    assert 0 < result.summary.rules["heavy"].dropped < asked == result.summary.rules["heavy"].asked
