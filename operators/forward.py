@@ -58,8 +58,7 @@ def complete_torchvision() -> Any:
             raise
     else:
         return None
-    import torch
-
+    torch: Any = importlib.import_module("torch")
     definitions = torch.library.Library("torchvision", "DEF")
     for name in _TORCHVISION_OPERATORS:
         definitions.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -2,7 +2,9 @@
 
 A stage's results are reused as long as its operator's name, version, config and libraries are the
 same. So when values change, `version` must be raised; this test holds the values of every operator
-on the bundled edge cases and refuses the one without the other. After raising a version:
+on the bundled edge cases and refuses the one without the other. Operators over images, and those
+that read what only images have, have tests of their own; so have those of `BY_MACHINE`, whose last
+digits depend on the processor. After raising a version:
 UPDATE_GOLDEN=1 python -m pytest tests/test_operator_values.py
 """
 
@@ -24,6 +26,7 @@ from schemas.tables import DOCUMENTS
 from tests.support import SAMPLE
 
 GOLDEN = Path(__file__).parent / "golden" / "operator_values.json"
+BY_MACHINE = ("embed_texts",)
 INPUT = str(SAMPLE / "sample-edge.warc.gz")
 
 
@@ -38,6 +41,8 @@ def found() -> dict[str, dict[str, Any]]:
     values: dict[str, dict[str, Any]] = {}
     for name, kind in OPERATORS.items():
         operator = kind()
+        if name in BY_MACHINE or not set(operator.needs().names) <= set(rows.column_names):
+            continue
         result = operator.measure(rows.select(operator.needs().names), operator.setup())
         found = result.select(operator.writes.names).to_pylist()
         text = json.dumps(found, sort_keys=True, default=bytes.hex)
