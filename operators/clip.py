@@ -299,7 +299,7 @@ class EmbeddingScores(Operator[dict[str, LoadedHead]]):
     name = "embedding_scores"
     table = "images"
     reads = columns.schema("clip_embedding")
-    writes = columns.schema("aesthetic_score", "nsfw_prob")
+    writes = columns.schema("aesthetic_score", "clip_nsfw_prob")
     stateful: ClassVar[bool] = True
 
     aesthetic: Head | None = Field(
@@ -310,7 +310,7 @@ class EmbeddingScores(Operator[dict[str, LoadedHead]]):
     )
 
     def _heads(self) -> dict[str, Head]:
-        named = {"aesthetic_score": self.aesthetic, "nsfw_prob": self.nsfw}
+        named = {"aesthetic_score": self.aesthetic, "clip_nsfw_prob": self.nsfw}
         return {column: head for column, head in named.items() if head is not None}
 
     def setup(self) -> dict[str, LoadedHead]:
@@ -337,7 +337,7 @@ class EmbeddingScores(Operator[dict[str, LoadedHead]]):
                 flat = pc.list_flatten(vectors).to_numpy(zero_copy_only=False)
                 given = unit(flat.astype(np.float64).reshape(int(known.sum()), -1))
                 found = state[item.name].scores(given)
-                if item.name == "nsfw_prob":
+                if item.name == "clip_nsfw_prob":
                     found = 1 / (1 + np.exp(-np.clip(found, -500, 500)))
                 scores[known] = found.round(_DIGITS)
             arrays.append(pa.array(scores, item.type, from_pandas=True))

@@ -97,6 +97,8 @@ class Format(ABC):
                 if field == "variant" and len(choices) > 1:
                     fix = did_you_mean(value, choices)
                 yield field, f"format '{cls.name}' does not offer it", fix
+        if spec.blur_faces and (spec.images or cls.images[0]) == "urls":
+            yield "blur_faces", "the export holds addresses of images alone", "see 'images'"
         if spec.variant in cls.placed_variants and spec.order == "natural":
             message = f"variant '{spec.variant}' puts images where they match"
             yield "order", message, "use 'retrieval'"
@@ -110,6 +112,8 @@ class Format(ABC):
         found = dict.fromkeys(self.reads, "format")
         if self.spec.images != "urls":
             found |= dict.fromkeys((name for name in BYTES if name not in found), "images")
+        if self.spec.blur_faces and BYTES[0] in found:
+            found["image_faces"] = "blur_faces"
         if self.spec.order == "retrieval" and "clip_similarity" not in found:
             placed = self.spec.variant in self.placed_variants
             found["clip_similarity"] = "variant" if placed else "order"

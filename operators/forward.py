@@ -58,12 +58,11 @@ def complete_torchvision() -> Any:
             raise
     else:
         return None
-    import torch
-
-    definitions = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    torch: Any = importlib.import_module("torch")
+    definitions = torch.library.Library("torchvision", "DEF")
     for name in _TORCHVISION_OPERATORS:
         arguments = "(Tensor dets, Tensor scores, float iou_threshold)"
-        definitions.define(f"{name}{arguments} -> Tensor")  # type: ignore[no-untyped-call]
+        definitions.define(f"{name}{arguments} -> Tensor")
     importlib.import_module("torchvision")
     return definitions
 

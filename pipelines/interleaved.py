@@ -21,6 +21,7 @@ from operators.language import LanguageId
 from operators.minhash import MinHash
 from operators.pii import Pii
 from operators.pixels import MeasureImages
+from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
 from operators.shown import ImageVerdicts, ShownImages
 from operators.text import TextStatistics
 from pipelines.recipe import Recipe, Step, asked, step
@@ -53,6 +54,10 @@ INTERLEAVED = Recipe(
         asked("pixels", "format, size, perceptual hashes, blur and entropy", MeasureImages),
         asked("image_counts", "how often bytes and hashes are shown", CountImages),
         asked("near_images", "images of nearly the same look", NearImageDuplicates),
+        asked("faces", "where faces are, to be blurred", DetectFaces),
+        asked("nsfw", "chance that an image is pornographic", DetectNsfw),
+        asked("text_area", "how much of an image is text", DetectText),
+        asked("image_text", "the text in an image, and marks of agencies", ReadText),
         asked("image_embedding", "images as vectors of the space of texts", EmbedImages),
         asked("image_scores", "scores by heads on the vectors", EmbeddingScores),
         asked("images", "what became of each document's images", ImageVerdicts),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from operators.blurring import with_blurred_faces
 from operators.export import format_of
 from operators.export_documents import BYTES, Beside, ImageFiles
 from operators.export_format import to_json
@@ -106,7 +107,8 @@ class ShardTask(PlainTask):
         for part in self.slices:
             most = _DOCUMENTS_WITH_BYTES if BYTES[0] in names else part.stop - part.start
             for piece in part.pieces(max(most, 1)):
-                yield kept_documents(worker, piece, names, self.export.mask_pii)
+                documents = kept_documents(worker, piece, names, self.export.mask_pii)
+                yield with_blurred_faces(documents) if self.export.blur_faces else documents
 
     def _put_list(self, files: Files, written: Iterable[Beside]) -> FileRecord | None:
         lines = "".join(to_json(asdict(image)) + "\n" for image in written)

@@ -521,6 +521,13 @@ _ALL = [
     ),
     Column("clip_encoder", pa.string(), "encoder of `clip_embedding`", level="image"),
     Column("aesthetic_score", pa.float32(), "how pleasing people find it", "1..10", level="image"),
+    Column(
+        "clip_nsfw_prob",
+        pa.float32(),
+        "chance that it is pornographic, by a head on its vector",
+        "0..1",
+        level="image",
+    ),
     Column("nsfw_prob", pa.float32(), "chance that it is pornographic", "0..1", level="image"),
     Column(
         "image_faces",

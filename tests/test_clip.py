@@ -505,8 +505,8 @@ def test_a_linear_head_scores_unit_vectors(tmp_path: Path) -> None:
     found = head_scores([[0.6, 0.8], None, [1, 0]], aesthetic=head, nsfw=head)
     assert found["aesthetic_score"] == [pytest.approx(7, abs=2e-3), None, 7]
     chance = 1 / (1 + np.exp(-7))
-    assert found["nsfw_prob"] == pytest.approx([chance, None, chance], abs=1e-5)
-    assert head_scores([[0.6, 0.8]], aesthetic=head)["nsfw_prob"] == [None]
+    assert found["clip_nsfw_prob"] == pytest.approx([chance, None, chance], abs=1e-5)
+    assert head_scores([[0.6, 0.8]], aesthetic=head)["clip_nsfw_prob"] == [None]
     assert head_scores([None], aesthetic=head)["aesthetic_score"] == [None]
 
 
@@ -542,7 +542,7 @@ def test_the_file_of_a_head_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     np.savez(tmp_path / "head.npz", **layers(4, 1))
     operator = EmbeddingScores.model_validate({"nsfw": {"path": str(tmp_path / "head.npz")}})
     first = operator.provenance()
-    assert list(first) == ["nsfw_prob"]
+    assert list(first) == ["clip_nsfw_prob"]
     np.savez(tmp_path / "head.npz", **layers(4, 1, seed=1))
     assert operator.provenance() != first
 

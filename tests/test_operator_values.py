@@ -2,7 +2,9 @@
 
 A stage's results are reused as long as its operator's name, version, config and libraries are the
 same. So when values change, `version` must be raised; this test holds the values of every operator
-on the bundled edge cases and refuses the one without the other. After raising a version:
+on the bundled edge cases and refuses the one without the other. Operators over images, and those
+that read what only images have, have tests of their own; so have those of `BY_MACHINE`, whose last
+digits depend on the processor. After raising a version:
 UPDATE_GOLDEN=1 python -m pytest tests/test_operator_values.py
 """
 
@@ -26,6 +28,16 @@ from schemas.tables import DOCUMENTS
 from tests.support import SAMPLE, bundled_images
 
 GOLDEN = Path(__file__).parent / "golden" / "operator_values.json"
+BY_MACHINE = (
+    "embed_images",
+    "embed_texts",
+    "image_text_similarity",
+    "embedding_scores",
+    "detect_nsfw",
+    "detect_text",
+    "read_text",
+)
+"""Operators whose models' last digits depend on the processor, and what rests on them."""
 INPUT = str(SAMPLE / "sample-edge.warc.gz")
 
 
@@ -35,9 +47,9 @@ def found() -> dict[str, dict[str, Any]]:
     values: dict[str, dict[str, Any]] = {}
     for table in rows:
         for name, kind in OPERATORS.items():
-            if kind.table == table:
+            if kind.table == table and name not in BY_MACHINE:
                 values[name], rows[table] = entry(kind(**kind.offline), rows[table], rows["images"])
-    return {name: values[name] for name in OPERATORS}
+    return {name: values[name] for name in OPERATORS if name in values}
 
 
 def entry(
