@@ -7,7 +7,6 @@ dropped: rules judge by the columns.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -141,9 +140,9 @@ class NearImageDuplicates(Clusters):
 
     No pair within the distance is missed (multi-index hashing; Norouzi, Punjani and Fleet 2012,
     "Fast search in Hamming space with multi-index hashing"). The 128 bits are cut into 8 chunks. If
-    two codes differ in d bits, then in one chunk in d // 8 at most, and one of that many parts and
-    one more, of which a chunk consists, is equal: images meet in it, and those whose chunks are
-    near are compared. Of a cluster the image of most pixels wins.
+    two codes differ in d bits, one of the chunks differs in r = d // 8 bits at most; and of the
+    r + 1 parts that a chunk is cut into, one is equal. Images meet in it, and those whose chunks
+    differ in at most r bits are compared. Of a cluster the image of most pixels wins.
     """
 
     name = "near_image_duplicates"
@@ -211,9 +210,7 @@ class NearImageDuplicates(Clusters):
         address, key, band = address[order], key[order], band[order]
         codes = np.stack([phash[order], dhash[order]], axis=1)
         new = changes(key) | changes(codes[:, 0]) | changes(codes[:, 1])
-        again = np.flatnonzero(
-            ~new & (band == 0)
-        )  # of equal codes in any band, all are in the first
+        again = np.flatnonzero(~new & (band == 0))  # equal codes meet in every band
         one, other = self._near(address[new], key[new], band[new], codes[new])
         return pa.table(
             {
@@ -344,24 +341,6 @@ class RepeatedImages(Operator[None]):
         return measured(self.writes, [list(map(_distances, counts, *values))])
 
 
-@dataclass(frozen=True)
-class _Image:
-    """What tells images of a document apart."""
-
-    digest: str | None
-    phash: int | None
-    dhash: int | None
-
-    def distance(self, other: _Image) -> int | None:
-        """Bits in which the hashes differ; 0 for the same bytes, None where a hash is missing."""
-        if self.digest is not None and self.digest == other.digest:
-            return 0
-        if None in (self.phash, other.phash, self.dhash, other.dhash):
-            return None
-        differing = (self.phash or 0) ^ (other.phash or 0), (self.dhash or 0) ^ (other.dhash or 0)
-        return sum(bits.bit_count() for bits in differing)
-
-
 def _distances(
     count: int | None,
     digests: list[str | None] | None,
@@ -372,11 +351,20 @@ def _distances(
     if count is None:
         return None
     unknown = [None] * count
-    values = zip(digests or unknown, phashes or unknown, dhashes or unknown, strict=True)
-    earlier: list[_Image] = []
+    images = zip(digests or unknown, phashes or unknown, dhashes or unknown, strict=True)
+    seen: set[str] = set()
+    codes, known = np.empty((count, 2), np.uint64), 0
     found: list[int | None] = []
-    for image in itertools.starmap(_Image, values):
-        distances = (image.distance(other) for other in earlier)
-        found.append(min((known for known in distances if known is not None), default=None))
-        earlier.append(image)
+    for digest, one, other in images:
+        distance = None
+        if one is not None and other is not None:
+            codes[known] = one, other
+            if known:
+                bits = np.bitwise_count(codes[:known] ^ codes[known])
+                distance = int(bits.sum(axis=1, dtype=np.int16).min())
+            known += 1
+        if digest is not None:
+            distance = 0 if digest in seen else distance
+            seen.add(digest)
+        found.append(distance)
     return found

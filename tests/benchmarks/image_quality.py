@@ -118,7 +118,8 @@ def _table(first: str, steps: Sequence[int], *curves: dict[str, Curve]) -> None:
     say(f"| {first} | " + " | ".join(curves[0]) + " |")
     say("|---" * (len(curves[0]) + 1) + "|")
     for place, step in enumerate(steps):
-        cells = (" / ".join(f"{round(c[name][place][1], 3):g}" for c in curves) for name in curves[0])
+        points = ([curve[name][place][1] for curve in curves] for name in curves[0])
+        cells = (" / ".join(f"{round(share, 3):g}" for share in shares) for shares in points)
         say(f"| {step} | " + " | ".join(cells) + " |")
 
 
