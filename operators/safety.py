@@ -221,7 +221,9 @@ class _LooksForText(_Looks[Any]):
 
     libraries = ("pillow", "onnxruntime", "opencv-python-headless", "rapidocr")
 
-    max_side: int = Field(640, ge=32, le=2000)
+    max_side: int = Field(
+        640, ge=32, le=2000, description="larger pictures are reduced to this longer side"
+    )
 
     def setup(self) -> Any:
         """The engine, on one thread.
@@ -273,10 +275,6 @@ class DetectText(_LooksForText):
     version = 1
     reads = columns.schema("image_data")
     writes = columns.schema("text_area_ratio", "text_line_count")
-
-    max_side: int = Field(
-        640, ge=32, le=2000, description="larger pictures are reduced to this longer side"
-    )
 
     def _values(self, data: bytes, *, state: Any) -> tuple[Any, ...]:
         _, image = self._small(data, self.max_side)

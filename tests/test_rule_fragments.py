@@ -117,6 +117,8 @@ def test_a_rule_drops_just_outside_its_threshold_and_keeps_just_inside(
     others: dict[str, Any] = {}
     if rule.name == "obelics_node_punctuation":  # marks are counted in paragraphs of 12 words
         others = {"node_word_count": 12, "node_punctuation_ratio": 0.0}
+    if rule.name == "safety_text_heavy":  # a large share, and more than one line
+        others = {"text_area_ratio": 0.5, "text_line_count": 9}
     assert drops(rule, **others | {comparison.column: outside})
     assert not drops(rule, **others | {comparison.column: inside})
 
