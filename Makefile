@@ -29,7 +29,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml .constraints.txt
-	$(PIP) --editable .
+	$(PIP) --editable ".[conse,safety]"
 	touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml .constraints.txt

@@ -58,12 +58,12 @@ INTERLEAVED = Recipe(
         asked("nsfw", "chance that an image is pornographic", DetectNsfw),
         asked("text_area", "how much of an image is text", DetectText),
         asked("image_text", "the text in an image, and marks of agencies", ReadText),
-        asked("image_embedding", "images as vectors of the space of texts", EmbedImages),
-        asked("image_scores", "scores by heads on the vectors", EmbeddingScores),
+        asked("embed_images", "images as vectors of the space of texts", EmbedImages),
+        asked("embedding_scores", "scores by heads on the vectors", EmbeddingScores),
         asked("images", "what became of each document's images", ImageVerdicts),
         # Documents with the images that were kept.
         asked("image_repeats", "images that a document shows again", RepeatedImages),
-        asked("text_embedding", "texts as vectors of the space of images", EmbedTexts),
+        asked("embed_texts", "texts as vectors of the space of images", EmbedTexts),
         asked("similarity", "how alike images and texts of a document are", ImageTextSimilarity),
     ),
 )
