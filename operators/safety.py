@@ -44,7 +44,10 @@ class _Looks(Operator[State]):
     stateful: ClassVar[bool] = True
 
     max_pixels: int = Field(
-        MAX_PIXELS, ge=1, description="pixels of an image at most, by its header; more is an error"
+        MAX_PIXELS,
+        ge=1,
+        le=89_478_485,  # as of `measure_images`
+        description="pixels of an image at most, by its header; more is a row error",
     )
 
     def provenance(self) -> dict[str, str]:
