@@ -328,8 +328,8 @@ _MARKS = """
 123rf, adobe stock, age fotostock, alamy, bigstock, can stock photo, deposit photos, dreamstime,
 envato, featurepics, fotolia, fotosearch, freepik, getty images, ibaotu, istock, masterfile, nipic,
 picfair, pixta, pond5, quanjing, shutter stock, stockfresh, story blocks, super stock, tuchong,
-vecteezy, vector stock, visual china, yay images, 包图网, 昵图网, 千图网, 全景视觉, 摄图网, 视觉中国, 图虫,
-站酷海洛, stock photo, stock image, preview only, do not copy, watermark, 水印, 样图
+vecteezy, vector stock, visual china, yay images, 包图网, 昵图网, 千图网, 全景视觉, 摄图网,
+视觉中国, 图虫, 站酷海洛, stock photo, stock image, preview only, do not copy, watermark, 水印, 样图
 """
 _PATTERNS = [r"[\W_]*".join(mark.split()) for mark in _MARKS.replace("\n", " ").split(",")]
 _MARK = re.compile(f"(?<![a-z0-9])(?:{'|'.join(_PATTERNS)})")
