@@ -25,6 +25,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from operators.blurring import BLURRING_VERSION
 from operators.export import format_of
 from operators.export_documents import ImageFiles
 from operators.files import TEMPORARY, Files
@@ -68,6 +69,7 @@ class Export:
             (self.format.name, self.format.version),
             self.spec.model_dump(exclude={"to", "format"}),
             MASKING_VERSION if spec.mask_pii else None,
+            *([BLURRING_VERSION] if spec.blur_faces else []),
         )
 
     def _check_masking(self, spec: ExportSpec) -> None:
@@ -290,6 +292,7 @@ class Export:
                 **{name: getattr(self.spec, name) for name in chosen},
             },
             "mask_pii": list(self.spec.mask_pii),
+            "blur_faces": self.spec.blur_faces,
             "rows": sum(shard.rows for shard in shards),
             "shards": [asdict(shard) for shard in shards],
             "files": [asdict(file) for file in others],
