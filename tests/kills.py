@@ -37,7 +37,7 @@ def kill_rounds(
     say: Callable[[str], None] = lambda line: None,
     bucket: str | None = None,
 ) -> KillRounds:
-    """Run a job (of `fields`) undisturbed, then under `kills` kills, and compare the shards.
+    """Run a job (of `fields`, and a `format`) undisturbed, then under kills; compare the shards.
 
     With `bucket` (an s3:// address) the shards go there, and the store stays when a run starts
     over: then the kills meet the export, which the driver does itself where shards are few.
@@ -66,7 +66,9 @@ class Place:
         """A job in a new folder, with shards so small that there are several."""
         self.folder.mkdir()
         size = _REMOTE_SHARD_MB if self.remote else _SHARD_MB
-        export = [{"format": "omnicorpus", "to": self.shards.root, "shard_mb": size}]
+        fields = dict(fields)
+        format = fields.pop("format", "omnicorpus")
+        export = [{"format": format, "to": self.shards.root, "shard_mb": size}]
         return write_job(self.folder, **fields, export=export)
 
     def names(self) -> list[str]:

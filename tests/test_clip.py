@@ -30,17 +30,9 @@ from schemas.errors import InputError
 from tests.photos import photos
 from tests.strategies import nodes as any_nodes
 from tests.strategies import split, split_points, texts
+from tests.tiny_clip import tiny_clip
 
 GOLDEN = Path(__file__).parent / "golden" / "clip_errors.txt"
-TINY = {
-    "embed_dim": 16,
-    "vision_cfg": {
-        "image_size": 32, "layers": 2, "width": 64, "patch_size": 8, "head_width": 32,
-    },
-    "text_cfg": {
-        "context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2,
-    },
-}  # fmt: skip
 SIZES = ((32, 32), (100, 40), (40, 100), (33, 57), (127, 126), (1, 1), (300, 3))
 
 
@@ -87,20 +79,7 @@ def measured(operator: Any, batch: pa.Table) -> dict[str, list[Any]]:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small CLIP model of open_clip; also its config alone, and a checkpoint."""
     pytest.importorskip("torch")
-    folder = tmp_path_factory.mktemp("tiny") / "tiny-clip"
-    folder.mkdir()
-    open_clip, torch = library("open_clip", "clip"), library("torch", "clip")
-    config = folder / "open_clip_config.json"
-    config.write_text(json.dumps({"model_cfg": TINY, "preprocess_cfg": {"mean": [0.5] * 3}}))
-    named = folder.parent / "tiny-named.json"
-    named.write_text(json.dumps(TINY))
-    open_clip.add_model_config(named)
-    torch.manual_seed(0)
-    weights = open_clip.create_model("tiny-named").state_dict()
-    weights = {name: value * 3 if value.ndim > 1 else value for name, value in weights.items()}
-    library("safetensors.torch", "clip").save_file(weights, folder / "open_clip_model.safetensors")
-    torch.save(weights, folder.parent / "tiny.pt")
-    return folder
+    return tiny_clip(tmp_path_factory.mktemp("tiny"))
 
 
 def of_folder(folder: Path, **fields: Any) -> dict[str, Any]:

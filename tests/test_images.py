@@ -24,7 +24,11 @@ from pipelines.plan import RECIPES, compile_plan
 from pipelines.recipe import Recipe, asked, step
 from pipelines.store import Store
 from schemas import columns
+from tests.hostile_site import Site
+from tests.kills import kill_rounds
+from tests.pictured import pictured_job, write_pictured_pages
 from tests.support import SAMPLE, write_job
+from tests.tiny_clip import tiny_clip
 
 
 class StoppedHere(BaseException):
@@ -317,3 +321,17 @@ def test_rules_may_judge_image_nodes_by_what_is_said_of_images(tmp_path: Path) -
                 asked += 1
                 assert kept == (size is not None and size <= 9000)
     assert 0 < result.summary.rules["heavy"].dropped < asked == result.summary.rules["heavy"].asked
+
+
+def test_killed_drivers_and_workers_leave_the_same_images_in_the_same_shards(
+    tmp_path: Path,
+) -> None:
+    """Through fetching over HTTP, stages over all images, CLIP, and shards that hold the bytes."""
+    pytest.importorskip("torch")
+    with Site() as site:
+        pages = write_pictured_pages(tmp_path / "pages.jsonl", site, 20)
+        encoder = {"encoder": "open_clip", "model": str(tiny_clip(tmp_path))}
+        fields = pictured_job(pages, site, encoder)
+        on = {"backend": "local", "workers": 2}
+        rounds = kill_rounds(tmp_path, fields | {"on": on, "format": "webdataset"}, 2, seed=3)
+    assert (rounds.survived, rounds.differences) == (2, 0)

@@ -23,7 +23,12 @@ from tests.benchmarks.images import (
     image_measures_small,
     image_near_duplicates,
 )
-from tests.benchmarks.kills import kill_test_local, kill_test_ray, kill_test_s3_export
+from tests.benchmarks.kills import (
+    kill_test_images,
+    kill_test_local,
+    kill_test_ray,
+    kill_test_s3_export,
+)
 from tests.benchmarks.language import language_throughput
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
@@ -74,6 +79,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         engine_overhead,
         engine_memory,
         kill_test_local,
+        kill_test_images,
         kill_test_ray,
         kill_test_s3_export,
         s3_upload,

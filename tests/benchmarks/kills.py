@@ -12,8 +12,11 @@ from typing import Any
 
 from pipelines.backend import environment
 from tests.benchmarks.record import Entry, Options, say, workspace
+from tests.hostile_site import Site
 from tests.kills import kill_rounds
+from tests.pictured import pictured_job, write_pictured_pages
 from tests.support import RAY_ENVIRONMENT, SAMPLE, SeaweedServer, start_ray_head
+from tests.tiny_clip import tiny_clip
 
 _KILLS = 25
 _WORKERS = 2
@@ -44,14 +47,26 @@ def kill_test_s3_export(options: Options) -> Entry:
         return _kill_test(folder, on, options, "s3://corpus")
 
 
+def kill_test_images(options: Options) -> Entry:
+    """Kills survived from the first image fetched to the last shard with its bytes."""
+    folder = workspace("kill_test_images")
+    with Site() as site:
+        pages = write_pictured_pages(folder / "pages.jsonl", site, 60)
+        encoder = {"encoder": "open_clip", "model": str(tiny_clip(folder))}
+        fields = pictured_job(pages, site, encoder) | {"format": "webdataset"}
+        on = {"backend": "local", "workers": _WORKERS}
+        return _kill_test(folder, on, options, fields=fields)
+
+
 def _kill_test(
-    folder: Path, on: dict[str, Any], options: Options, bucket: str | None = None
+    folder: Path,
+    on: dict[str, Any],
+    options: Options,
+    bucket: str | None = None,
+    fields: dict[str, Any] | None = None,
 ) -> Entry:
-    fields = {
-        "on": on,
-        "inputs": [{"warc": str(SAMPLE / f"sample-{part}.warc.gz")} for part in _PARTS],
-        "unit_rows": 4,
-    }
+    pages = [{"warc": str(SAMPLE / f"sample-{part}.warc.gz")} for part in _PARTS]
+    fields = (fields or {"inputs": pages, "unit_rows": 4}) | {"on": on}
     goal = options.count(_KILLS, least=2)
     rounds = kill_rounds(folder, fields, goal, options.seed, say, bucket)
     return Entry(
