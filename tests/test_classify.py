@@ -23,6 +23,7 @@ from operators import ngrams
 from operators.classifiers import LinearModel, batches_by_length
 from operators.classify import ClassifyText
 from operators.files import content_digest
+from operators.forward import complete_torchvision
 from operators.ngrams import LinearClassifier, LinearSettings, clean, features, fit
 from pipelines.jobfile import problems_of
 from schemas import columns
@@ -405,6 +406,7 @@ def test_clean_text_is_clean_and_keeps_its_words(text: str) -> None:
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny classifier with random weights."""
     torch = pytest.importorskip("torch")
+    complete_torchvision()
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("bert")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
