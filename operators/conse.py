@@ -187,7 +187,7 @@ class Conse(Encoder):
         device = chosen_device(config.device)
         self.rows = config.row_count(device)
         self.classifier = Classifier(device)
-        self.sentences = SentenceEncoder(device, self.rows)
+        self.sentences = SentenceEncoder(device, self.text_rows)
         with np.load(CLASSES, allow_pickle=False) as file:
             classes = file["classes"].astype(np.float64)
             self._centre = file["centre"]

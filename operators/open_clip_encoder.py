@@ -130,7 +130,7 @@ class OpenClip(Encoder):
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
         tokens = self._tokenizer([text[:MAX_CHARACTERS] for text in texts]).numpy()
-        return in_passes(self._text_vectors, tokens, self.rows)
+        return in_passes(self._text_vectors, tokens, self.text_rows)
 
     def _text_vectors(self, tokens: np.ndarray[Any, Any]) -> Floats:
         torch = self._torch
