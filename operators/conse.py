@@ -39,6 +39,7 @@ from operators.forward import (
     filled,
     groups_by_length,
     library,
+    number_kind,
     unit,
 )
 from schemas.errors import InputError
@@ -79,7 +80,7 @@ def _installed(package: str, inside: str) -> Path:
 class Classifier:
     """EfficientNet-Lite2 in memory."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, precision: str = "auto") -> None:
         self._torch = torch = library("torch", EXTRA)
         package = library("efficientnet_lite_pytorch", EXTRA)
         network = package.EfficientNet.from_name("efficientnet-lite2")
@@ -89,7 +90,7 @@ class Classifier:
         self.class_weights = weights - weights.mean(axis=0)
         """What it looks for in a picture's features for each class, centred; (1000, 1280)."""
         self._device = device
-        self._kind = torch.float16 if device == "cuda" else torch.float32
+        self._kind = number_kind(precision, device)
         self.network = _without_norms(network.eval()).to(
             device=device, dtype=self._kind, memory_format=torch.channels_last
         )
@@ -132,15 +133,17 @@ def _without_norms(network: Any) -> Any:
 class SentenceEncoder:
     """all-MiniLM-L6-v2 in memory: the mean of a text's token vectors, as a unit vector of 384."""
 
-    def __init__(self, device: str, rows: int) -> None:
-        self._torch = torch = library("torch", EXTRA)
+    def __init__(self, device: str, rows: int, precision: str = "auto") -> None:
+        self._torch = library("torch", EXTRA)
         transformers = library("transformers", EXTRA)
         transformers.utils.logging.disable_progress_bar()
         folder = _installed(*_SENTENCES)
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        half = torch.float16 if device == "cuda" else torch.float32
         self._network = transformers.AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=half
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=number_kind(precision, device),
         )
         self._network.to(device).eval()
         self._device, self._rows = device, rows
@@ -186,8 +189,8 @@ class Conse(Encoder):
         self._torch = torch = library("torch", EXTRA)
         device = chosen_device(config.device)
         self.rows = config.row_count(device)
-        self.classifier = Classifier(device)
-        self.sentences = SentenceEncoder(device, self.text_rows)
+        self.classifier = Classifier(device, config.precision)
+        self.sentences = SentenceEncoder(device, self.text_rows, config.precision)
         with np.load(CLASSES, allow_pickle=False) as file:
             classes = file["classes"].astype(np.float64)
             self._centre = file["centre"]

@@ -138,8 +138,8 @@ class EncoderConfig(BaseModel):
         None,
         ge=1,
         le=4096,
-        description="images of one pass, and a quarter of the texts of one; by default 64 on a GPU "
-        "and 4 on a CPU",
+        description="images of one pass, by default 64 on a GPU and 4 on a CPU; texts are four "
+        "times as many",
     )
 
     undeciding: ClassVar[frozenset[str]] = frozenset({"device", "batch_size"})
@@ -153,7 +153,9 @@ class EncoderConfig(BaseModel):
                 if value is not None:
                     raise ValueError(f"'{name}' is for encoder: open_clip; conse has one model")
         elif self.model is None:
-            raise ValueError("'model' is missing, e.g. {model: ViT-L-14, pretrained: openai}")
+            raise ValueError(
+                "'model' is missing, e.g. model: ViT-L-14-quickgelu, pretrained: openai"
+            )
         elif self.revision is not None and not self.model.startswith("hf-hub:"):
             raise ValueError("'revision' is for a model named hf-hub:OWNER/NAME")
         elif self._by_name and self.pretrained is None:
@@ -256,4 +258,4 @@ def squared(image: Image.Image, side: int) -> Pixels:
 
 def default_threads() -> int:
     """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

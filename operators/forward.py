@@ -81,6 +81,15 @@ def chosen_device(device: str) -> str:
     return "cuda" if there and device != "cpu" else "cpu"
 
 
+def number_kind(precision: str, device: str) -> Any:
+    """The torch type of `fp32`, `fp16` or `bf16`; `auto` is fp16 on a GPU and fp32 on a CPU."""
+    import torch
+
+    if precision == "auto":
+        precision = "fp16" if device == "cuda" else "fp32"
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
+
+
 def unit(vectors: Array) -> Array:
     """The vectors with length 1; one of zeros stays as it is."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)

@@ -21,14 +21,14 @@ from PIL import Image
 
 from operators.encoders import MAX_CHARACTERS, Encoder, EncoderConfig, Pixels, version
 from operators.files import content_digest
-from operators.forward import Floats, chosen_device, in_passes, library, unit
+from operators.forward import Floats, chosen_device, in_passes, library, number_kind, unit
 from schemas.errors import InputError, did_you_mean
 
 EXTRA = "clip"
 _LIBRARIES = ("open_clip_torch", "torch")
 _HUB = "hf-hub:"
 _SHOWN = 12  # digits of a digest in a name
-_FILES = ("open_clip_config.json", "*.safetensors", "*.json", "*.txt", "*.model")
+_FILES = ("open_clip*.safetensors", "*.json", "*.txt", "*.model")
 _CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin", ".npz")
 
 
@@ -56,8 +56,8 @@ class OpenClip(Encoder):
         self._torch = torch
         self._device = chosen_device(config.device)
         self.rows = config.row_count(self._device)
-        half = "fp16" if self._device == "cuda" else "fp32"
-        self._precision = half if config.precision == "auto" else config.precision
+        self._kind = number_kind(config.precision, self._device)
+        short = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
         known, pretrained, self.name = _named(config, weights)
         try:
             with warnings.catch_warnings():
@@ -65,13 +65,15 @@ class OpenClip(Encoder):
                 self._model = open_clip.create_model(
                     known,
                     pretrained=pretrained,
-                    precision=self._precision,
+                    precision=short[self._kind],
                     device=self._device,
                     require_pretrained=True,
                     weights_only=True,
                 )
             self._tokenizer = open_clip.get_tokenizer(known)
-        except UserWarning:
+        except UserWarning as warning:
+            if "QuickGELU" not in str(warning):
+                raise
             message = "the weights were trained with another activation"
             fix = f"use model '{config.model}-quickgelu'"
             raise _wrong(config, f"{message}\n    fix: {fix}") from None
@@ -96,8 +98,6 @@ class OpenClip(Encoder):
         )
         *self._picture, _, normalise = whole.transforms
         torch = self._torch
-        kind = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-        self._kind = kind[self._precision]
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(normalise.mean, device=self._device).reshape(shape)
         self._deviation = torch.tensor(normalise.std, device=self._device).reshape(shape)
@@ -173,11 +173,14 @@ def _hub_folder(config: EncoderConfig) -> Path:
         fix = "write hf-hub:OWNER/NAME"
         raise InputError(f"model = '{config.model}': not a name on the hub\n    fix: {fix}")
     try:
-        for files in (_FILES, ("*.bin",)):  # pickled weights only where there are no others
+        for files in (
+            _FILES,
+            ("open_clip*.bin",),
+        ):  # pickled weights only where there are no others
             folder = hub.snapshot_download(
                 owner_and_name, revision=config.revision, allow_patterns=list(files)
             )
-            if list(Path(folder).glob("*.safetensors")):
+            if list(Path(folder).glob("open_clip*.safetensors")):
                 break
     except Exception as error:  # noqa: BLE001  # of many kinds: network, rights, names
         fix = "check name, revision and network; HF_HUB_CACHE names the folder of what was fetched"
