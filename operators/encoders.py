@@ -8,11 +8,9 @@ but needs nothing from a model hub (`operators.conse`). docs/clip.md compares th
 from __future__ import annotations
 
 import importlib.metadata
-import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -23,17 +21,15 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from operators.forward import Floats, filled, unit
+from operators.pixels import decoded, on_white
 from schemas.errors import InputError
 
 Pixels = npt.NDArray[np.uint8]
 
-MAX_PIXELS = 64_000_000
-"""Pixels of an image at most, by its header; more are not decoded."""
 MAX_CHARACTERS = 10_000
 """Characters of a text that an encoder is given; far more than the tokens that it reads."""
 _ROWS = {"cpu": 4, "cuda": 64}  # more only cost memory and, on a CPU, its cache
 _TEXTS = 4
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
 _REDUCED = 2  # a JPEG is decoded at no less than twice the side that the encoder looks at
 
 
@@ -226,7 +222,7 @@ def version(library: str, extra: str) -> str:
 
 
 def decode_image(data: bytes, side: int, *, reduced: bool) -> Image.Image:
-    """The first picture of a file as RGB, turned as EXIF says.
+    """The first picture of a file as RGB, turned as EXIF says, on white where it is transparent.
 
     Args:
         data: The file.
@@ -235,19 +231,9 @@ def decode_image(data: bytes, side: int, *, reduced: bool) -> Image.Image:
             but at no less than twice `side`.
 
     Raises:
-        ValueError: it has more than `MAX_PIXELS` pixels.
-        Exception: whatever Pillow raises on a file that it cannot read.
+        ImageError: it gives no picture.
     """
-    image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    if image.width * image.height > MAX_PIXELS:
-        raise ValueError(f"more than {MAX_PIXELS} pixels")
-    if reduced:
-        image.draft("RGB", (_REDUCED * side, _REDUCED * side))
-    with suppress(Exception):  # broken metadata does not break the picture
-        ImageOps.exif_transpose(image, in_place=True)
-    if "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns of palettes with transparency otherwise
-    return image.convert("RGB")
+    return on_white(decoded(data, side=_REDUCED * side if reduced else None).image)
 
 
 def squared(image: Image.Image, side: int) -> Pixels:

@@ -152,6 +152,9 @@ def export(
     row_group_rows: Annotated[
         int | None, typer.Option(min=1, help="rows in a Parquet row group")
     ] = None,
+    blur_faces: Annotated[
+        bool, typer.Option("--blur-faces", help="make faces in images unrecognisable")
+    ] = False,
     mask_pii: Annotated[
         bool, typer.Option("--mask-pii", help="replace personal data in the text by tags")
     ] = False,
@@ -198,6 +201,7 @@ def export(
             "order": order,
             "shard_mb": shard_mb,
             "row_group_rows": row_group_rows,
+            "blur_faces": blur_faces,
             "mask_pii": mask_kind or mask_pii,
             "max_tokens": max_tokens,
             "max_tiles": max_tiles,

@@ -23,8 +23,9 @@ from pydantic import ValidationError
 from operators import conse, forward
 from operators.base import ERROR_COLUMN
 from operators.clip import EmbeddingScores, EmbedImages, EmbedTexts, ImageTextSimilarity
-from operators.encoders import MAX_PIXELS, EncoderConfig, decode_image, load
+from operators.encoders import EncoderConfig, decode_image, load
 from operators.forward import complete_torchvision, groups_by_length, library, unit
+from operators.pixels import MAX_PIXELS, OversizedImage
 from schemas import columns
 from schemas.errors import InputError
 from tests.photos import photos
@@ -293,7 +294,7 @@ def test_reduced_decoding_hardly_changes_a_vector(tiny: Path) -> None:
 
 def test_an_image_of_too_many_pixels_is_not_decoded() -> None:
     side = int(MAX_PIXELS**0.5) + 1
-    with pytest.raises(ValueError, match="more than 64000000 pixels"):
+    with pytest.raises(OversizedImage, match="more than 64000000 pixels"):
         decode_image(encoded(Image.new("1", (side, side))), 32, reduced=True)
 
 

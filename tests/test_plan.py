@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -187,3 +188,18 @@ def test_a_dearer_stage_before_a_cheaper_one_is_warned_about(
     assert len(warnings) == 1
     assert "'text'" in warnings[0]
     assert "put the cheaper stage first" in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["common_crawl", "chinese_web"])
+def test_the_reference_jobs_plan_the_whole_funnel(name: str) -> None:
+    """With bundled pages in place of a bucket's."""
+    pytest.importorskip("torch")
+    jobfile = load_job(ROOT / "jobs" / f"{name}.yaml")
+    inputs = [{"warc": str(ROOT / "jobs" / "sample" / "sample-en.warc.gz")}]
+    job = jobfile.job.model_copy(update={"inputs": inputs})
+    plan = compile_plan(replace(jobfile, job=job))
+    stages = [stage.name for stage in plan.every_stage]
+    funnel = ["extract", "near_text", "fetch", "pixels", "embed_images", "images"]
+    assert [stage for stage in stages if stage in funnel] == funnel
+    wanted = {stage.name: stage.resources.gpus for stage in plan.every_stage}
+    assert wanted["embed_images"] == 1
