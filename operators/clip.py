@@ -69,8 +69,8 @@ class EmbedImages(_Embeds):
     """The unit vector of each image.
 
     Null where there are no bytes or where they do not decode. Images are decoded in threads, ahead
-    of the encoder's passes. What is transparent is white, EXIF's turning is applied; of several frames
-    the first counts.
+    of the encoder's passes. What is transparent is white, EXIF's turning is applied; of several
+    frames the first counts.
     """
 
     name = "embed_images"

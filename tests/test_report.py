@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from lxml import etree, html
 from PIL import Image
@@ -19,7 +20,7 @@ from pipelines import report as reporting
 from pipelines.corpus import Corpus, Document
 from pipelines.render import document_html, thumbnail
 from pipelines.report import report_html, write_report
-from tests.support import assert_harmless
+from tests.support import assert_harmless, write_job
 
 SAMPLE = Path(__file__).resolve().parent.parent / "jobs/sample/sample-edge.warc.gz"
 ATTACK = '"><script>alert(1)</script>'
@@ -296,3 +297,32 @@ def test_thumbnail_keeps_transparency_and_refuses_too_many_pixels() -> None:
         thumbnail(b"0" * (rendering.MAX_IMAGE_BYTES + 1))
     with pytest.raises(OSError, match="identify"):
         thumbnail(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+
+
+def test_images_have_their_funnel_their_measures_and_thumbnails(tmp_path: Path) -> None:
+    rules = {
+        "use": ["omnicorpus-images"],
+        "omnicorpus_image_aesthetic": None,
+        "omnicorpus_image_nsfw": None,
+    }
+    job = write_job(tmp_path, rules=rules, stages={"fetch": {"http": False}}, export=[])
+    run_job(load_job(job))
+    corpus = open_corpus(str(tmp_path / "store"))
+    text = report_html(corpus)
+    section = text[text.index('<section id="images">') : text.index('<section id="trouble">')]
+    summary = corpus.summary
+    assert f"{summary.images:,} images in, {summary.images_kept:,} kept" in section
+    for name in ("image_width", "image_bytes", "phash_count"):
+        assert f"<b>{name}</b>" in section
+    small = corpus.images("image_url", "image_width").filter(
+        pl.col("dropped_by") == "omnicorpus_image_size"
+    )
+    assert f"Dropped by omnicorpus_image_size ({len(small)} images)" in section
+    assert section.count('<img src="data:image/') >= 10
+    assert f"width {small['image_width'][0]}<" in section
+    assert "documents</text>" not in section
+    for url in corpus.images(kept=True)["image_url"].head(3):
+        assert (corpus.image(url) or b"")[:1] != b""
+    plain = write_job(tmp_path, "plain", store=str(tmp_path / "plain"), export=[])
+    run_job(load_job(plain))
+    assert '<section id="images">' not in report_html(open_corpus(str(tmp_path / "plain")))
