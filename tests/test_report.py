@@ -320,7 +320,7 @@ def test_images_have_their_funnel_their_measures_and_thumbnails(tmp_path: Path) 
     assert f"Dropped by omnicorpus_image_size ({len(small)} images)" in section
     assert section.count('<img src="data:image/') >= 10
     assert f"width {small['image_width'][0]}<" in section
-    assert "documents</text>" not in section
+    assert 'y="11">images<' in section
     for url in corpus.images(kept=True)["image_url"].head(3):
         assert (corpus.image(url) or b"")[:1] != b""
     plain = write_job(tmp_path, "plain", store=str(tmp_path / "plain"), export=[])
