@@ -14,7 +14,7 @@ demo: $(VENV)/.demo
 	$(BIN)/omniloom run jobs/demo.yaml
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

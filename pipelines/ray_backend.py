@@ -57,9 +57,17 @@ _FORWARDED = (
     "AWS_MAX_ATTEMPTS",
 )
 
+_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray in a job that was submitted: such a job has its variables already, and may not set
+them again."""
 _AGENT_SECONDS = 60
 
 _WORKERS: dict[str, Worker] = {}
+
+
+def _forwarded() -> dict[str, str]:
+    """This process's variables that workers elsewhere need."""
+    return {name: os.environ[name] for name in _FORWARDED if name in os.environ}
 
 
 def _worker(plan: Plan) -> Worker:
@@ -111,7 +119,7 @@ class RayBackend(Backend):
         if self._started:
             logging.getLogger("ray").setLevel(logging.WARNING)
             address = execution.address or os.environ.get("RAY_ADDRESS")
-            env = {name: os.environ[name] for name in _FORWARDED if name in os.environ}
+            env = {} if _SUBMITTED in os.environ else _forwarded()
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -248,7 +256,7 @@ def submit_job(jobfile: JobFile, address: str, *, follow: bool, say: Callable[[s
         for package in ("operators", "pipelines", "schemas"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(root / package, Path(folder) / package, ignore=ignored)
-        env = {key: os.environ[key] for key in _FORWARDED if key in os.environ}
+        env = _forwarded()
         submission = _submitted(
             client,
             entrypoint=f"python -m pipelines.cli run {shlex.quote(name)} --on ray --no-report",

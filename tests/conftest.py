@@ -18,6 +18,13 @@ os.environ["NUMBA_BOUNDSCHECK"] = "1"
 os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side run files, each in one process; all that need the Ray head in one more."""
+    for item in items:
+        on_ray = "ray_head" in getattr(item, "fixturenames", ()) or "[ray" in item.name
+        item.add_marker(pytest.mark.xdist_group("ray" if on_ray else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """A Ray head of its own: (cluster address, dashboard address)."""

@@ -188,8 +188,9 @@ def test_a_driver_that_dies_takes_its_workers_along(tmp_path: Path) -> None:
 
 
 def test_submit_runs_the_job_on_a_cluster_and_follows_it(
-    ray_head: tuple[str, str], tmp_path: Path
+    ray_head: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")  # goes along, and is set once
     job = write_job(tmp_path, on={"backend": "ray"})
     done = omniloom("submit", job, "--address", ray_head[1], "--follow")
     assert "ended: SUCCEEDED" in done.stdout
