@@ -5,20 +5,27 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from operators.base import ERROR_COLUMN
-from operators.sources import Page
+from operators.base import ERROR_COLUMN, EngineMade, Operator
+from operators.sources import Page, Picture
 from pipelines.backend import cpu_count
+from pipelines.images import image_unit_home
 from pipelines.jobfile import JobFile
 from pipelines.plan import PAYLOADS, Plan, compile_plan
+from pipelines.seen import archived_images
 from pipelines.store import Store, by_unit
 from pipelines.summary import input_keys, unit_refs
-from schemas.tables import DOCUMENTS
+from schemas.tables import DOCUMENTS, IMAGES
 
+_PAGE = PAYLOADS[DOCUMENTS.name]
 _DENSITY_PAGES = 50
 _SAMPLED_INPUTS = 4
+_WORTH_TELLING = 0.001
+"""CPU seconds a document from which a stage's place matters."""
 _DEARER = 2.0
 """A stage is called dearer than the next when it costs at least this many times as much."""
 
@@ -80,8 +87,10 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
         if record is None
     )
     stages = []
-    for index, stage in enumerate(plan.stages):
-        have = set(by_unit(store.names(stage.folder))) & {ref.unit for ref in refs}
+    for stage in plan.every_stage:
+        table = plan.of(plan.table_of(stage.name))
+        stored = by_unit(store.names(stage.folder))
+        have = {image_unit_home(unit) for unit in stored} & {ref.unit for ref in refs}
         share = 1 - len(have) / units if units else 0.0
         cost = costs.get(stage.name)
         stages.append(
@@ -90,7 +99,7 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
                 stage.operator.name,
                 stage.operator.needs().names,
                 stage.operator.writes.names,
-                [rule.name for rule in plan.rules_after(index)],
+                [rule.name for rule in table.rules_after(table.stage_index(stage.name))],
                 len(have),
                 units - len(have),
                 cost * 1000 if cost is not None else None,
@@ -129,45 +138,85 @@ def _guess(density: float, missing: int) -> int:
 
 
 def _time_stages(plan: Plan, sample: int) -> tuple[int, dict[str, float]]:
-    """How many pages were sampled, and the CPU seconds a document of each stage."""
+    """How many pages were sampled, and the CPU seconds a document of each stage.
+
+    Stages over images are timed on images that the inputs hold; nobody is asked for any.
+    """
+    pages, costs = _pages(plan, sample), {}
+    readable = pages.filter(pc.is_valid(pages[_PAGE]))
+    rows = {DOCUMENTS.name: readable, IMAGES.name: _pictures(plan, sample)}
+    shown = 0.0  # images a document
+    for stage in plan.every_stage:
+        table = stage.operator.table
+        operator = stage.operator.model_copy(update=dict(stage.operator.offline))
+        if isinstance(operator, EngineMade) or not rows[table].num_rows:
+            continue
+        cost, result = _timed(operator, rows[table])
+        costs[stage.name] = cost * (shown if table == IMAGES.name else 1.0)
+        for field in operator.writes:
+            if field.name not in rows[table].column_names:
+                rows[table] = rows[table].append_column(field, result[field.name])
+        if ERROR_COLUMN in result.column_names:
+            rows[table] = rows[table].filter(pc.is_null(result[ERROR_COLUMN]))
+        if "nodes" in operator.writes.names:
+            urls = pc.struct_field(pc.list_flatten(result["nodes"]), "image_url")
+            shown = (len(urls) - urls.null_count) / max(rows[table].num_rows, 1)
+    return pages.num_rows, costs
+
+
+def _timed(operator: Operator[Any], rows: pa.Table) -> tuple[float, pa.Table]:
+    """CPU seconds a row, and the result. What documents see of images is null here."""
+    for field in operator.needs():
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    state = operator.setup()
+    batch = rows.select(operator.needs().names)
+    operator.measure(batch.slice(0, 2), state)  # imports and caches
+    started = time.process_time()
+    result = operator.measure(batch, state)
+    return (time.process_time() - started) / max(rows.num_rows, 1), result
+
+
+def _pages(plan: Plan, sample: int) -> pa.Table:
+    """The first pages of a few inputs, with their bytes."""
     tables, wanted = [], sample
+    share = -(-sample // min(len(plan.inputs), _SAMPLED_INPUTS))
     for entry in plan.inputs[:_SAMPLED_INPUTS]:
-        share = -(-sample // min(len(plan.inputs), _SAMPLED_INPUTS))
         found = (page for page in entry.source.index(entry.uri) if isinstance(page, Page))
         pages = [asdict(page) for page in islice(found, min(share, wanted))]
         wanted -= len(pages)
         rows = pa.Table.from_pylist(pages, schema=DOCUMENTS.born)
         payload = entry.source.payload(entry.uri, rows)
-        tables.append(
-            rows.append_column(payload.schema.field(0), payload[PAYLOADS[DOCUMENTS.name]])
-        )
-    rows = pa.concat_tables(tables)
-    rows = rows.filter(pa.compute.is_valid(rows[PAYLOADS[DOCUMENTS.name]]))
-    costs = {}
-    for stage in plan.stages:
-        state = stage.operator.setup()
-        batch = rows.select(stage.operator.needs().names)
-        stage.operator.measure(batch.slice(0, 2), state)  # imports and caches
-        started = time.process_time()
-        result = stage.operator.measure(batch, state)
-        costs[stage.name] = (time.process_time() - started) / max(rows.num_rows, 1)
-        for field in stage.operator.writes:
-            rows = rows.append_column(field, result[field.name])
-        if ERROR_COLUMN in result.column_names:
-            rows = rows.filter(pa.compute.is_null(result[ERROR_COLUMN]))
-    return sample - wanted, costs
+        tables.append(rows.append_column(payload.schema.field(0), payload[_PAGE]))
+    return pa.concat_tables(tables)
+
+
+def _pictures(plan: Plan, sample: int) -> pa.Table:
+    """The first images that a few inputs hold, with their bytes; none if nobody wants images."""
+    found: list[dict[str, Any]] = []
+    share = -(-sample // min(len(plan.inputs), _SAMPLED_INPUTS))
+    for entry in plan.inputs[:_SAMPLED_INPUTS] if plan.images else ():
+        pictures = (row for row in entry.source.index(entry.uri) if isinstance(row, Picture))
+        found += [asdict(row) | {"capture_uri": entry.uri} for row in islice(pictures, share)]
+    rows = pa.Table.from_pylist(found, schema=IMAGES.born)
+    rows = rows.append_column(PAYLOADS[IMAGES.name], archived_images(plan.inputs, rows))
+    return rows.append_column("image_document_count", pa.array([1] * len(found), pa.int32()))
 
 
 def _warnings(plan: Plan, costs: dict[str, float]) -> list[str]:
     """Stages that could run later: dearer than one with rules that does not need them."""
     warnings = []
-    for index, stage in enumerate(plan.stages):
-        for later in plan.stages[index + 1 :]:
-            position = plan.stage_index(later.name)
-            if later.name in plan.dependants(stage.name) or not plan.rules_after(position):
+    for index, stage in enumerate(plan.every_stage):
+        for later in plan.every_stage[index + 1 :]:
+            other_table = plan.table_of(later.name) != plan.table_of(stage.name)
+            if other_table or later.name in plan.joins:
+                continue
+            table = plan.of(plan.table_of(later.name))
+            rules = table.rules_after(table.stage_index(later.name))
+            if later.name in plan.dependants(stage.name) or not rules:
                 continue
             dear, cheap = costs.get(stage.name, 0), costs.get(later.name, 0)
-            if dear > _DEARER * cheap > 0:
+            if dear > _WORTH_TELLING and dear > _DEARER * cheap > 0:
                 warnings.append(
                     f"'{stage.name}' ({dear * 1000:.1f} ms a document) runs before "
                     f"'{later.name}' ({cheap * 1000:.1f} ms), which does not need it and has "

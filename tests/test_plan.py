@@ -203,3 +203,17 @@ def test_the_reference_jobs_plan_the_whole_funnel(name: str) -> None:
     assert [stage for stage in stages if stage in funnel] == funnel
     wanted = {stage.name: stage.resources.gpus for stage in plan.every_stage}
     assert wanted["embed_images"] == 1
+
+
+def test_an_estimate_times_stages_over_images_on_what_the_inputs_hold(tmp_path: Path) -> None:
+    """And asks no server, whatever the job says."""
+    rules = {"small": {"table": "images", "drop": "image_width < 150"}}
+    job = write_job(tmp_path, rules=rules, stages={"fetch": {}, "image_repeats": {}})
+    found = estimate(load_job(job), sample=8)
+    stages = {stage.name: stage for stage in found.stages}
+    names = ["extract", "text", "language", "shown", "fetch", "pixels", "images", "image_repeats"]
+    assert list(stages) == names
+    assert (stages["pixels"].ms_per_document or 0) > 0
+    assert stages["pixels"].rules == ["small"]
+    assert stages["images"].ms_per_document is None
+    assert not any("image_repeats" in warning for warning in found.warnings)
