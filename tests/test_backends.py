@@ -134,6 +134,26 @@ def test_all_backends_write_the_same_bytes(execution: dict[str, Any], tmp_path: 
     }
 
 
+def test_all_backends_judge_the_same_images(execution: dict[str, Any], tmp_path: Path) -> None:
+    fields = {
+        "stages": {"fetch": {"http": False}, "near_images": {}},
+        "rules": {
+            "small": {"table": "images", "drop": "image_width < 150"},
+            "alike": {"table": "images", "drop": "near_image_duplicate_of is not null"},
+            "common": {"table": "images", "drop": "phash_count > 10"},
+        },
+    }
+    found = []
+    for name, on in (("calm", {"backend": "local", "workers": 0}), ("other", execution)):
+        folder = tmp_path / name
+        folder.mkdir()
+        export = [{"format": "webdataset", "to": str(folder / "shards"), "shard_mb": 0.05}]
+        result = run_job(load_job(write_job(folder, on=on, export=export, **fields)))
+        found.append((folder_digest(folder / "shards"), result.summary.images_kept))
+    assert found[0] == found[1]
+    assert found[0][1] > 5
+
+
 def test_ray_gives_stages_with_state_workers_of_their_own(
     ray_head: tuple[str, str], tmp_path: Path
 ) -> None:
