@@ -135,7 +135,7 @@ def test_all_backends_write_the_same_bytes(execution: dict[str, Any], tmp_path: 
 
 
 def test_all_backends_judge_the_same_images(execution: dict[str, Any], tmp_path: Path) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "stages": {"fetch": {"http": False}, "near_images": {}},
         "rules": {
             "small": {"table": "images", "drop": "image_width < 150"},
