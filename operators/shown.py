@@ -7,9 +7,6 @@ declare it, so that stages and rules can ask for it like for any other measure.
 
 from __future__ import annotations
 
-from typing import Any
-
-import pyarrow as pa
 from pydantic import Field
 
 from operators.base import EngineMade
@@ -39,16 +36,8 @@ class ImageVerdicts(EngineMade):
         64, ge=1, le=4096, description="parts that addresses are divided into; one is in memory"
     )
 
-    def deciding_config(self) -> dict[str, Any]:
-        """Partitions are only a way to get there."""
-        return self.model_dump(exclude={"partitions"})
-
 
 def shows_images(names: set[str]) -> bool:
     """Whether one of the columns is an image's."""
     known = (columns.COLUMNS.get(name) for name in names)
     return any(found is not None and found.level == "image" for found in known)
-
-
-IMAGES_SEEN = pa.schema([*columns.schema("node_image_unit", "node_image_row")])
-"""The columns by which a document's image columns are found."""
