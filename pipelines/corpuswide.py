@@ -34,7 +34,7 @@ from schemas.errors import InputError
 
 UNIT_ROWS = 1 << 20
 """Addresses of a unit: more than a unit may have rows."""
-BYTES_AT_ONCE = 128 << 20
+_BYTES_AT_ONCE = 128 << 20
 """Bytes of records that one task should gather; it takes whole partitions."""
 _RESOLVED = "resolved"
 
@@ -129,10 +129,15 @@ class ScatterTask(UnitPhase):
         folder = groups_folder(stage)
         if members is not None:
             store.write(f"{folder}/{self.name}.rows.parquet", members)
-        data = partitioned(operator.partitions, records)
-        store.files.write(f"{folder}/{self.name}.keys.arrow", data)
-        part = Part(store.files.root, folder, self.name, len(data))
+        part = write_records(store, folder, self.name, operator.partitions, records)
         return part, time.process_time() - started
+
+
+def write_records(store: Store, folder: str, name: str, partitions: int, records: pa.Table) -> Part:
+    """Write records, divided into partitions."""
+    data = _partitioned(partitions, records)
+    store.files.write(f"{folder}/{name}.keys.arrow", data)
+    return Part(store.files.root, folder, name, len(data))
 
 
 def _scattered(
@@ -158,7 +163,7 @@ def _moved(table: pa.Table, positions: np.ndarray[Any, Any]) -> pa.Table:
     return table.set_column(table.column_names.index("row"), "row", rows)
 
 
-def partitioned(partitions: int, records: pa.Table) -> bytes:
+def _partitioned(partitions: int, records: pa.Table) -> bytes:
     """The records as an Arrow file with one batch a partition, by key and row inside it."""
     partition = _partition_of(records["key"].to_numpy(), partitions)
     order = np.lexsort((records["row"].to_numpy(), records["key"].to_numpy(), partition))
@@ -174,9 +179,7 @@ def partitioned(partitions: int, records: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def partition_records(
-    parts: Sequence[Part], partitions: Sequence[int], rows: int = UNIT_ROWS
-) -> pa.Table:
+def _partition_records(parts: Sequence[Part], partitions: Sequence[int], rows: int) -> pa.Table:
     """The records of some partitions of all parts, each part with `rows` addresses."""
     tables = []
     for number, part in enumerate(parts):
@@ -186,11 +189,6 @@ def partition_records(
         table = pa.Table.from_batches(batches, schema=reader.schema)
         tables.append(addressed(table, number * rows))
     return pa.concat_tables(tables)
-
-
-def share(partitions: int, number: int, of: int) -> range:
-    """The partitions that task `number` of `of` gathers."""
-    return range(partitions * number // of, partitions * (number + 1) // of)
 
 
 def _partition_of(keys: np.ndarray[Any, Any], partitions: int) -> np.ndarray[Any, Any]:
@@ -208,17 +206,14 @@ def _living(
     """The named columns of the unit's rows that are alive before a stage, and their `_row`."""
     verdicts = store.read(f"{plan.upto(stage).folder}/{ref.unit}.parquet", ["kept"])
     rows = pc.indices_nonzero(verdicts["kept"].combine_chunks())
-    paths = dict.fromkeys(plan.table.born.names, f"units/{ref.unit}.parquet")
-    for earlier in plan.stages[:stage]:
-        path = f"{earlier.folder}/{files[earlier.name]}.parquet"
-        paths |= dict.fromkeys(earlier.operator.writes.names, path)
+    paths = plan.upto(stage).column_paths(ref.unit, files)
     columns = store.zipped(paths, list(names) or plan.table.born.names[:1])
     return columns.take(rows).append_column("_row", rows)
 
 
 @dataclass(frozen=True)
-class GatherTask(WholePhase):
-    """Find out what some partitions' records tell."""
+class GatherPhase(WholePhase):
+    """A phase that takes a share of the partitions: number `number` of `of`."""
 
     number: int
 
@@ -226,12 +221,21 @@ class GatherTask(WholePhase):
     def key(self) -> str:
         return f"{super().key} {self.number}"
 
+    def records(self, parts: Sequence[Part], partitions: int, rows: int = UNIT_ROWS) -> pa.Table:
+        """The share's records of all parts, each part with `rows` addresses."""
+        mine = range(partitions * self.number // self.of, partitions * (self.number + 1) // self.of)
+        return _partition_records(parts, mine, rows)
+
+
+class GatherTask(GatherPhase):
+    """Find out what some partitions' records tell."""
+
     def run(self, worker: Worker) -> float:
         """Read the partitions of every unit, gather them, write what was found."""
         started = time.process_time()
         stage = worker.plan.of(self.table).stages[self.stage]
         operator = corpus_operator(stage)
-        records = partition_records(self.parts, share(operator.partitions, self.number, self.of))
+        records = self.records(self.parts, operator.partitions)
         with _told(stage, "gather"):
             found = operator.gather(records)
         path = f"{groups_folder(stage)}/{self.living}/{_found(self.number, self.of)}.parquet"
@@ -348,6 +352,31 @@ def corpus_operator(stage: Stage) -> CorpusOperator:
 RunTasks = Callable[[str, Sequence[Any]], Iterator[tuple[Any, Any]]]
 
 
+def made_parts(
+    store: Store, folder: str, phase: str, tasks: Sequence[Any], run_tasks: RunTasks
+) -> tuple[list[Part], float]:
+    """The records that tasks make, each under its name, where they are missing; CPU seconds."""
+    listed = {info.path: info.size for info in store.files.list(folder)}
+    sizes = {task.name: listed.get(f"{folder}/{task.name}.keys.arrow") for task in tasks}
+    parts = {
+        name: Part(store.files.root, folder, name, size)
+        for name, size in sizes.items()
+        if size is not None
+    }
+    total = 0.0
+    missing = [task for task in tasks if task.name not in parts]
+    for task, (part, seconds) in run_tasks(phase, missing):
+        parts[task.name] = part
+        total += seconds
+    return [parts[task.name] for task in tasks], total
+
+
+def gathering_tasks(partitions: int, parts: Iterable[Part]) -> int:
+    """How many tasks gather the records, each whole partitions."""
+    total = sum(part.size for part in parts)
+    return min(partitions, max(1, -(-total // _BYTES_AT_ONCE)))
+
+
 class CorpusStage:
     """One run of one stage over the whole corpus."""
 
@@ -375,7 +404,7 @@ class CorpusStage:
         done = self._done(living)
         if done is not None:
             return living, {ref.unit: StageRecord(done[ref.unit]) for ref in refs}
-        files = {r.unit: {name: s.file for name, s in r.stages.items()} for r in records}
+        files = {record.unit: record.files for record in records}
         own = self._scatter(refs, names, files, run_tasks)
         parts = tuple(part for corpus in self.earlier for part in corpus.parts) + tuple(own)
         found = self._gather(living, parts, len(parts) - len(own), run_tasks)
@@ -413,26 +442,21 @@ class CorpusStage:
         files: dict[str, dict[str, str]],
         run_tasks: RunTasks,
     ) -> list[Part]:
-        listed = {info.path: info.size for info in self.store.files.list(self.folder)}
-        parts: dict[str, Part] = {}
-        tasks = []
-        for ref, name in zip(refs, names, strict=True):
-            size = listed.get(f"{self.folder}/{name}.keys.arrow")
-            if size is not None:
-                parts[ref.unit] = Part(self.store.files.root, self.folder, name, size)
-            else:
-                tasks.append(ScatterTask(self.table, self.index, ref, files[ref.unit], name))
-        for task, (part, seconds) in run_tasks(f"{self.stage.name}: keys", tasks):
-            parts[task.ref.unit] = part
-            self.cpu_seconds += seconds
-        return [parts[ref.unit] for ref in refs]
+        tasks = [
+            ScatterTask(self.table, self.index, ref, files[ref.unit], name)
+            for ref, name in zip(refs, names, strict=True)
+        ]
+        parts, seconds = made_parts(
+            self.store, self.folder, f"{self.stage.name}: keys", tasks, run_tasks
+        )
+        self.cpu_seconds += seconds
+        return parts
 
     def _gather(
         self, living: str, parts: tuple[Part, ...], first: int, run_tasks: RunTasks
     ) -> tuple[str, ...]:
         """The names of the files that hold what was found."""
-        total = sum(part.size for part in parts)
-        of = min(self.operator.partitions, max(1, -(-total // BYTES_AT_ONCE)))
+        of = gathering_tasks(self.operator.partitions, parts)
         listed = set(self.store.names(f"{self.folder}/{living}"))
         names = tuple(_found(number, of) for number in range(of))
         tasks = [

@@ -327,8 +327,7 @@ def _page_bytes(worker: Worker, part: Slice) -> int:
 
 
 def _slice(record: UnitRecord, start: int, stop: int) -> Slice:
-    files = {name: stage.file for name, stage in record.stages.items()}
-    return Slice(record.unit, start, stop, files)
+    return Slice(record.unit, start, stop, record.files)
 
 
 def _split(kept: Sequence[UnitRecord], weights: Sequence[int], count: int) -> list[list[Slice]]:

@@ -7,7 +7,7 @@ place does not change when a threshold moves; what changes is how many living do
     groups/images-<fingerprint>/captures-<stem>.keys.arrow        addresses captured in an input
     groups/images-<fingerprint>/<living>/found-<i>-of-<n>.parquet      home, count and capture
     groups/images-<fingerprint>/<living>/elsewhere-<i>-of-<n>.parquet  homes in other units
-    groups/images-<fingerprint>/<living>/<unit>.homes.parquet     places in the table of images
+    groups/images-<fingerprint>/<living>/homes-<number>.parquet   a unit's places among images
     groups/images-<fingerprint>/<living>/done.json                the image units that were born
     units/<unit>-i<number>-<digest>.parquet                       an image unit, as it was born
 
@@ -31,18 +31,17 @@ import pyarrow.compute as pc
 from operators.dedup import hashes_of
 from operators.shown import ImageVerdicts
 from pipelines.corpuswide import (
-    BYTES_AT_ONCE,
     UNIT_ROWS,
+    GatherPhase,
     Part,
     RunTasks,
     UnitPhase,
-    WholePhase,
     findings,
+    gathering_tasks,
     groups_folder,
-    partition_records,
-    partitioned,
-    share,
+    made_parts,
     write_found,
+    write_records,
 )
 from pipelines.measure import relisted, stored_schema
 from pipelines.plan import Plan, Stage, fingerprint
@@ -124,7 +123,10 @@ class ShowTask(UnitPhase):
                 "shown": _kept(worker, self.ref).take(row),
             }
         )
-        return _write_part(worker, stage, operator, self.name, records, started)
+        part = write_records(
+            worker.store, groups_folder(stage), self.name, operator.partitions, records
+        )
+        return part, time.process_time() - started
 
 
 @dataclass(frozen=True)
@@ -159,22 +161,10 @@ class CaptureTask(PlainTask):
                 "check": pa.array([check for _, check in keys], pa.uint64()),
             }
         )
-        return _write_part(worker, stage, operator, self.name, records, started)
-
-
-def _write_part(
-    worker: Worker,
-    stage: Stage,
-    operator: ImageVerdicts,
-    name: str,
-    records: pa.Table,
-    started: float,
-) -> tuple[Part, float]:
-    folder = groups_folder(stage)
-    data = partitioned(operator.partitions, records)
-    worker.store.files.write(f"{folder}/{name}.keys.arrow", data)
-    part = Part(worker.store.files.root, folder, name, len(data))
-    return part, time.process_time() - started
+        part = write_records(
+            worker.store, groups_folder(stage), self.name, operator.partitions, records
+        )
+        return part, time.process_time() - started
 
 
 def _found(kind: str, number: int, of: int) -> str:
@@ -182,32 +172,26 @@ def _found(kind: str, number: int, of: int) -> str:
 
 
 @dataclass(frozen=True)
-class HomeTask(WholePhase):
+class HomeTask(GatherPhase):
     """Find the home of each address, how many living documents show it, and a capture of it."""
 
     captures: tuple[Part, ...]
-    number: int
-
-    @property
-    def key(self) -> str:
-        return f"{super().key} {self.number}"
 
     def run(self, worker: Worker) -> float:
         """Write what is found by home, and by the documents elsewhere that show it too."""
         started = time.process_time()
         stage, operator = _joined(worker)
-        partitions = share(operator.partitions, self.number, self.of)
-        shown = partition_records(self.parts, partitions)
-        found, elsewhere = _homes(shown, self._captured(partitions))
+        shown = self.records(self.parts, operator.partitions)
+        found, elsewhere = _homes(shown, self._captured(operator.partitions))
         folder = f"{groups_folder(stage)}/{self.living}"
         for kind, table in (("elsewhere", elsewhere), ("found", found)):
             path = f"{folder}/{_found(kind, self.number, self.of)}.parquet"
             write_found(worker.store, path, table)
         return time.process_time() - started
 
-    def _captured(self, partitions: range) -> pa.Table:
+    def _captured(self, partitions: int) -> pa.Table:
         if self.captures:
-            return partition_records(self.captures, partitions, _CAPTURE_ROWS)
+            return self.records(self.captures, partitions, _CAPTURE_ROWS)
         kinds = {"address": pa.int64(), "key": pa.uint64(), "check": pa.uint64()}
         return pa.schema(kinds).empty_table()
 
@@ -294,7 +278,7 @@ class BirthTask(UnitPhase):
         table = pa.concat_tables(homes)
         table = table.append_column("unit", pa.array(units, pa.string()))
         table = table.append_column("place", pa.array(places, pa.int32()))
-        worker.store.write(_homes_path(folder, self.ref.unit), table)
+        worker.store.write(_homes_path(folder, self.number), table)
         return born, time.process_time() - started
 
     def _urls(self, worker: Worker, found: pa.Table) -> list[tuple[int, str]]:
@@ -321,14 +305,14 @@ class BirthTask(UnitPhase):
         """Rows of the table of images, with the place of the capture where there is one."""
         capture = pc.fill_null(found["capture"], -1).to_numpy()
         rows: list[dict[str, Any]] = [{"image_url": url} for url in urls]
-        for number, (uri, stem) in enumerate(self.captures):
+        for number in np.unique(capture[capture >= 0] // _CAPTURE_ROWS).tolist():
+            uri, stem = self.captures[number]
             mine = np.flatnonzero(capture // _CAPTURE_ROWS == number)
-            if len(mine):
-                stored = worker.store.read(f"images/{stem}.parquet")
-                taken = stored.take(pa.array(capture[mine] % _CAPTURE_ROWS)).to_pylist()
-                for index, row in zip(mine.tolist(), taken, strict=True):
-                    kept = {name: row[name] for name in IMAGES.born.names if name in row}
-                    rows[index] = kept | rows[index] | {"capture_uri": uri}
+            stored = worker.store.read(f"images/{stem}.parquet")
+            taken = stored.take(pa.array(capture[mine] % _CAPTURE_ROWS)).to_pylist()
+            for index, row in zip(mine.tolist(), taken, strict=True):
+                kept = {name: row[name] for name in IMAGES.born.names if name in row}
+                rows[index] = kept | rows[index] | {"capture_uri": uri}
         return pa.Table.from_pylist(rows, schema=IMAGES.born)
 
 
@@ -342,8 +326,8 @@ def image_unit_home(name: str) -> str:
     return _IMAGE_UNIT.sub("", name)
 
 
-def _homes_path(folder: str, unit: str) -> str:
-    return f"{folder}/{unit}.homes.parquet"
+def _homes_path(folder: str, number: int) -> str:
+    return f"{folder}/homes-{number}.parquet"
 
 
 def _digest(table: pa.Table) -> str:
@@ -366,8 +350,6 @@ class JoinTask(UnitPhase):
 
     living: str
     number: int
-    units: tuple[str, ...]
-    """All units of documents, in order."""
     elsewhere: tuple[str, ...]
 
     def run(self, worker: Worker) -> tuple[str, float]:
@@ -409,13 +391,13 @@ class JoinTask(UnitPhase):
     def _places(self, worker: Worker, stage: Stage) -> dict[Key, Place]:
         """Where the table of images has each address that the unit's documents show."""
         folder = f"{groups_folder(stage)}/{self.living}"
-        places = _read_homes(worker.store, folder, self.ref.unit)
+        places = _read_homes(worker.store, folder, self.number)
         paths = [f"{folder}/{name}.parquet" for name in self.elsewhere]
         away = findings(worker.store, paths, self.number)
         units = pc.divide(away["home"], UNIT_ROWS)
         for number in pc.unique(units).to_pylist():
             keys = _keys(away.filter(pc.equal(units, number)))
-            homes = _read_homes(worker.store, folder, self.units[number])
+            homes = _read_homes(worker.store, folder, number)
             places |= {key: homes[key] for key in keys}
         return places
 
@@ -424,8 +406,8 @@ def _keys(table: pa.Table) -> Iterator[Key]:
     return zip(table["key"].to_pylist(), table["check"].to_pylist(), strict=True)
 
 
-def _read_homes(store: Store, folder: str, unit: str) -> dict[Key, Place]:
-    table = store.read(_homes_path(folder, unit))
+def _read_homes(store: Store, folder: str, number: int) -> dict[Key, Place]:
+    table = store.read(_homes_path(folder, number))
     places = zip(table["unit"].to_pylist(), table["place"].to_pylist(), strict=True)
     return dict(zip(_keys(table), places, strict=True))
 
@@ -456,7 +438,7 @@ class ImageTable:
         assert isinstance(operator, ImageVerdicts)
         self.partitions = operator.partitions
         self.folder = groups_folder(self.stage)
-        self.files = {r.unit: {name: s.file for name, s in r.stages.items()} for r in records}
+        self.files = {record.unit: record.files for record in records}
         self.cpu_seconds = 0.0
         self.living = ""
         self.of = 1
@@ -493,11 +475,10 @@ class ImageTable:
 
     def join(self, run_tasks: RunTasks) -> dict[str, StageRecord]:
         """The file of each unit of documents that says which of its images were kept."""
-        units = tuple(ref.unit for ref in self.refs)
         tasks = [
             JoinTask(
                 DOCUMENTS.name, self.index, ref, self.files[ref.unit], self.living, number,
-                units, self._names("elsewhere"),
+                self._names("elsewhere"),
             )
             for number, ref in enumerate(self.refs)
         ]  # fmt: skip
@@ -509,7 +490,7 @@ class ImageTable:
         kept = {record.unit: record.kept for record in self.records}
         return {
             unit: StageRecord(files[unit], computed=kept[unit], cpu_seconds=share_of)
-            for unit in units
+            for unit in (ref.unit for ref in self.refs)
         }
 
     def _records_of(self, record: UnitRecord) -> str:
@@ -527,9 +508,6 @@ class ImageTable:
     def _names(self, kind: str) -> tuple[str, ...]:
         return tuple(_found(kind, number, self.of) for number in range(self.of))
 
-    def _listed(self) -> dict[str, int]:
-        return {info.path: info.size for info in self.store.files.list(self.folder)}
-
     def _shown(self, names: list[str], run_tasks: RunTasks) -> list[Part]:
         tasks = [
             ShowTask(DOCUMENTS.name, self.index, ref, self.files[ref.unit], name)
@@ -542,28 +520,18 @@ class ImageTable:
         return self._parts("images: captured", tasks, run_tasks)
 
     def _parts(self, phase: str, tasks: Sequence[Any], run_tasks: RunTasks) -> list[Part]:
-        """The records of all tasks, made where they are not there yet."""
-        listed = self._listed()
-        parts: dict[str, Part] = {}
-        for task in tasks:
-            size = listed.get(f"{self.folder}/{task.name}.keys.arrow")
-            if size is not None:
-                parts[task.name] = Part(self.store.files.root, self.folder, task.name, size)
-        missing = [task for task in tasks if task.name not in parts]
-        for task, (part, seconds) in run_tasks(phase, missing):
-            parts[task.name] = part
-            self.cpu_seconds += seconds
-        return [parts[task.name] for task in tasks]
+        parts, seconds = made_parts(self.store, self.folder, phase, tasks, run_tasks)
+        self.cpu_seconds += seconds
+        return parts
 
     def _gather(
         self, parts: tuple[Part, ...], captures: tuple[Part, ...], run_tasks: RunTasks
     ) -> None:
-        total = sum(part.size for part in (*parts, *captures))
-        self.of = min(self.partitions, max(1, -(-total // BYTES_AT_ONCE)))
+        self.of = gathering_tasks(self.partitions, (*parts, *captures))
         listed = set(self.store.names(f"{self.folder}/{self.living}"))
         tasks = [
             HomeTask(
-                DOCUMENTS.name, self.index, self.living, parts, self.of, captures, number
+                DOCUMENTS.name, self.index, self.living, parts, self.of, number, captures
             )
             for number in range(self.of)
             if _found("found", number, self.of) not in listed

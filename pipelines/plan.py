@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -163,6 +163,14 @@ class Plan:
         shown = self.joined is not None and self.joined < index
         images = self.images if shown else None
         return replace(self, stages=self.stages[:index], rules=rules, images=images)
+
+    def column_paths(self, unit: str, files: Mapping[str, str]) -> dict[str, str]:
+        """Where each column of a unit is: born with it, or in the file of its stage in `files`."""
+        paths = dict.fromkeys(self.table.born.names, f"units/{unit}.parquet")
+        for stage in self.stages:
+            path = f"{stage.folder}/{files[stage.name]}.parquet"
+            paths |= dict.fromkeys(stage.operator.writes.names, path)
+        return paths
 
     @property
     def folder(self) -> str:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from operators.sources import ADDRESS
 from pipelines.measure import relisted
 from pipelines.plan import Input, Plan
-from pipelines.store import Store, UnitRecord
+from pipelines.store import Store
 from schemas.columns import column
 from schemas.tables import IMAGES
 
@@ -60,7 +60,7 @@ def image_columns(
     tables = []
     for code, unit in enumerate(flat_units.dictionary.to_pylist()):
         low, high = np.searchsorted(codes[order], [code, code + 1])
-        paths = image_paths(images, store.unit_record(images.folder, unit))
+        paths = images.column_paths(unit, store.unit_record(images.folder, unit).files)
         table = store.zipped(paths, names)
         tables.append(table.take(pa.array(flat_rows[order[low:high]])))
     shown = int(np.searchsorted(codes[order], 0))  # before it come nodes without a kept image
@@ -73,15 +73,6 @@ def image_columns(
         flat = pa.chunked_array(chunks, column(name).type).combine_chunks()
         found[name] = relisted(flat.take(positions), units)
     return found
-
-
-def image_paths(images: Plan, record: UnitRecord) -> dict[str, str]:
-    """The file of each column of an image unit that is done."""
-    paths = dict.fromkeys(images.table.born.names, f"units/{record.unit}.parquet")
-    for stage in images.stages:
-        path = f"{stage.folder}/{record.stages[stage.name].file}.parquet"
-        paths |= dict.fromkeys(stage.operator.writes.names, path)
-    return paths
 
 
 def archived_images(inputs: Sequence[Input], rows: pa.Table) -> pa.Array:

@@ -24,7 +24,6 @@ from pipelines.seen import documents_seeing
 from pipelines.work import PlainTask, Worker
 from schemas.columns import COLUMNS
 from schemas.job import ExportSpec
-from schemas.tables import DOCUMENTS
 
 _DOCUMENTS_WITH_BYTES = 128
 """Documents that are read at once when their images' bytes come with them."""
@@ -135,10 +134,7 @@ def kept_documents(
     plan, store = worker.plan, worker.store
     verdicts = store.read(f"{plan.folder}/{part.unit}.parquet")
     chosen = pc.indices_nonzero(verdicts["kept"].combine_chunks())[part.start : part.stop]
-    paths = dict.fromkeys(DOCUMENTS.born.names, f"units/{part.unit}.parquet")
-    for stage in plan.stages:
-        path = f"{stage.folder}/{part.files[stage.name]}.parquet"
-        paths |= dict.fromkeys(stage.operator.writes.names, path)
+    paths = plan.column_paths(part.unit, part.files)
     documents = documents_seeing(store, plan, paths, names, rows=chosen)
     if "nodes" not in documents.column_names:
         return documents

@@ -101,6 +101,11 @@ class UnitRecord:
     rules: dict[str, RuleRecord] = field(default_factory=dict)
 
     @property
+    def files(self) -> dict[str, str]:
+        """The file of each stage."""
+        return {name: stage.file for name, stage in self.stages.items()}
+
+    @property
     def failed(self) -> int:
         """Rows that ended in an error."""
         return sum(stage.failed for stage in self.stages.values())

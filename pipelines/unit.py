@@ -375,8 +375,7 @@ class _Chain:
 
         An image is never dropped with its neighbours, and no text by what is said of images.
         """
-        has_text = pc.list_flatten(pc.if_else(self.alive, self._has_text, None))
-        return has_text if _of_image_nodes(rule) else pc.invert(has_text)
+        return self._texts if _of_image_nodes(rule) else self._no_texts
 
     @cached_property
     def _has_text(self) -> pa.ListArray:
@@ -404,8 +403,19 @@ class _Chain:
         asked = _count(pc.invert(self._exempt(rule)))
         self.record.rules[rule.name] = RuleRecord(asked, _count(pc.invert(flat)), first)
 
+    @cached_property
+    def _texts(self) -> pa.Array:
+        """Whether each node of the living documents has text, one after the other."""
+        return pc.list_flatten(pc.if_else(self.alive, self._has_text, None))
+
+    @cached_property
+    def _no_texts(self) -> pa.Array:
+        return pc.invert(self._texts)
+
     def _drop(self, dropped: pa.Array, reason: str) -> None:
         first = pc.and_(dropped, self.alive)
+        for name in ("_texts", "_no_texts"):  # they are of who was alive
+            self.__dict__.pop(name, None)
         for row in pc.indices_nonzero(first).to_pylist():
             self.dropped_by[row] = reason
         self.alive = pc.and_(self.alive, pc.invert(dropped))
