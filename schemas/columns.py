@@ -2,8 +2,9 @@
 
 Column names are vocabulary, not parameters: an operator names the columns that it reads and
 writes, and the type comes from here. `level` says what one value describes: a document, each of its
-nodes (then the column is a list, as long as `nodes`), or an image. Documents see an image's column
-as a list too (`seen_by_documents`), with a value where the node is an image.
+nodes (then the column is a list, as long as `nodes`), an image, or an instruction about an image.
+Documents see an image's column as a list too (`seen_by_documents`), with a value where the node is
+an image; instructions see those of their image.
 """
 
 from __future__ import annotations
@@ -70,6 +71,43 @@ FACE = pa.struct(
     ]
 )
 
+INSTRUCTION_KINDS = (
+    "judgement",
+    "multiple_choice",
+    "short_vqa",
+    "long_vqa",
+    "multi_round",
+    "caption",
+)
+INSTRUCTION_LANGS = ("en", "zh")
+
+TURN = pa.struct(
+    [
+        pa.field("question", pa.string(), nullable=False),
+        pa.field("answer", pa.string(), nullable=False),
+    ]
+)
+
+INSTRUCTION = pa.struct(
+    [
+        pa.field("instruction_id", pa.string(), nullable=False),
+        pa.field("instruction_kind", pa.string(), nullable=False),
+        pa.field("instruction_domain", pa.string(), nullable=False),
+        pa.field("instruction_lang", pa.string(), nullable=False),
+        pa.field("turns", pa.list_(TURN), nullable=False),
+        pa.field("options", pa.list_(pa.string()), nullable=False),
+        pa.field("answer_prompt", pa.string()),
+        pa.field("seeds", pa.list_(pa.string()), nullable=False),
+        pa.field("generation_prompt", pa.string()),
+        pa.field("generation_model", pa.string()),
+        pa.field("generation_usd", pa.float64()),
+        pa.field("reply_problem", pa.string()),
+        pa.field("instruction_source", pa.string(), nullable=False),
+        pa.field("instruction_licence", pa.string()),
+    ]
+)
+"""An instruction as it is written for a picture; docs of the columns of the same names."""
+
 ERROR = pa.struct([pa.field("type", pa.string()), pa.field("message", pa.string())])
 
 
@@ -82,7 +120,7 @@ class Column:
     meaning: str
     unit: str = ""
     nullable: bool = True
-    level: Literal["document", "node", "image"] = "document"
+    level: Literal["document", "node", "image", "instruction"] = "document"
     of_image_nodes: bool = False
     """Node level: whether image nodes have a value and texts have none, not the other way round."""
 
@@ -97,6 +135,38 @@ class Column:
         """An image-level column as documents have it: a list with one value a node."""
         assert self.level == "image"
         return pa.field(self.name, pa.list_(self.type))
+
+
+def _instruction_columns() -> list[Column]:
+    """What an instruction is born with: the fields of `INSTRUCTION`, and where its image is."""
+    meanings = {
+        "instruction_id": "hash of picture, kind, language, turns and options: the same content "
+        "has the same id, however often it is generated",
+        "instruction_kind": "judgement (yes or no), multiple_choice, short_vqa, long_vqa, "
+        "multi_round or caption",
+        "instruction_domain": "domain of the instruction, as 'landmark' or 'ocr'",
+        "instruction_lang": "language of questions and answers: en or zh",
+        "turns": "rounds of question and answer in order; one but for multi_round. The answer of "
+        "a multiple_choice is the letter of an option, that of a judgement yes or no (是, 否)",
+        "options": "texts of a multiple_choice's options, A first; empty for other kinds",
+        "answer_prompt": "words that ask for the form of the answer; trained after each question",
+        "seeds": "ids of the seed templates that the prompt showed",
+        "generation_prompt": "all that the model was asked; null for imported ones",
+        "generation_model": "model that wrote it; null for imported ones",
+        "generation_usd": "its share of what the request cost",
+        "reply_problem": "why it cannot be used as the model wrote it; null when it can",
+        "instruction_source": "generated, or the name of the public set it comes from",
+        "instruction_licence": "licence of the set it comes from; null for generated ones",
+    }
+    units = {"generation_usd": "US dollars"}
+    born = [
+        Column(f.name, f.type, meanings[f.name], units.get(f.name, ""), f.nullable, "instruction")
+        for f in INSTRUCTION
+    ]
+    place = Column(
+        "image_row", pa.int32(), "row of its image in its unit", "", False, "instruction"
+    )
+    return [*born, place]
 
 
 def _ngram_columns() -> list[Column]:
@@ -597,6 +667,8 @@ _ALL = [
         of_image_nodes=True,
     ),
 ]
+
+_ALL += _instruction_columns()
 
 COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}
 

@@ -8,6 +8,7 @@
     ├── OperatorFailed       an operator's program failed (not one row: the run stops)
     ├── WorkerLost           a unit's worker died more often than its retries allow
     ├── ErrorRateExceeded    more rows failed than the job tolerates
+    ├── BudgetSpent          asking models on would cost more than the job allows
     ├── StorageError         a folder or bucket cannot be read or written
     ├── CorpusError          the store does not hold what was asked for
     └── ExportError          an export target cannot be written
@@ -47,6 +48,12 @@ class ErrorRateExceeded(OmniloomError):
     """More rows ended in an error than `max_error_rate` of the job tolerates."""
 
     exit_code = 3
+
+
+class BudgetSpent(OmniloomError):
+    """Asking models on would cost more than the budget; what was answered is kept."""
+
+    exit_code = 4
 
 
 class StorageError(OmniloomError):

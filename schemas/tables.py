@@ -78,4 +78,11 @@ IMAGES = Table(
     ),
 )
 
-TABLES = {table.name: table for table in (DOCUMENTS, CAPTURES, IMAGES)}
+INSTRUCTIONS = Table(
+    name="instructions",
+    version=1,
+    meaning="one row an instruction: questions and answers about an image",
+    born=columns.schema(*(item.name for item in columns.INSTRUCTION), "image_row"),
+)
+
+TABLES = {table.name: table for table in (DOCUMENTS, CAPTURES, IMAGES, INSTRUCTIONS)}
