@@ -22,6 +22,7 @@ from operators.fetch import FetchImages
 from operators.image_dedup import CountImages, NearImageDuplicates, RepeatedImages
 from operators.language import LanguageId
 from operators.minhash import MinHash
+from operators.pictures import PictureFolder, SearchResults
 from operators.pii import Pii
 from operators.pixels import MeasureImages
 from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
@@ -64,7 +65,7 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
 }
 
 SOURCES: dict[str, type[Source]] = {
-    kind.name: kind for kind in (WarcSource, HtmlSource, TableSource)
+    kind.name: kind for kind in (WarcSource, HtmlSource, TableSource, PictureFolder, SearchResults)
 }
 
 

@@ -30,9 +30,14 @@ from schemas.errors import did_you_mean
 LANGUAGE_VERSION = 1
 """Raise it when the same rule gives other answers: verdicts are then made anew."""
 
-Level = Literal["document", "node", "image"]
-RuledTable = Literal["documents", "nodes", "images"]
-LEVELS: dict[RuledTable, Level] = {"documents": "document", "nodes": "node", "images": "image"}
+Level = Literal["document", "node", "image", "instruction"]
+RuledTable = Literal["documents", "nodes", "images", "instructions"]
+LEVELS: dict[RuledTable, Level] = {
+    "documents": "document",
+    "nodes": "node",
+    "images": "image",
+    "instructions": "instruction",
+}
 """What the columns describe that rules of a table judge by."""
 Kind = Literal["number", "text", "boolean", "list of numbers", "list of texts", "null"]
 
@@ -280,9 +285,9 @@ class _Translator:
         return Typed(pl.col(name), kind)
 
     def _allowed(self, found: Column) -> bool:
-        """Node rules may ask the node and its document, other rules their own rows alone."""
-        asked = ("document", "node") if self.level == "node" else (self.level,)
-        return self.level is None or found.level in asked
+        """Rules may ask their own rows; of nodes the document too, of instructions the picture."""
+        also = {"node": "document", "instruction": "image"}
+        return self.level is None or found.level in (self.level, also.get(self.level))
 
     def _constant(self, value: object) -> Typed:
         match value:

@@ -29,6 +29,7 @@ from operators.base import measured, row_error
 from operators.files import expand, input_info, is_remote, open_input
 from schemas.columns import schema
 from schemas.errors import InputError
+from schemas.tables import DOCUMENTS, Table
 
 PAYLOAD = schema("html")
 ADDRESS = ("url", "source_file", "source_offset", "source_record", "payload_digest")
@@ -73,7 +74,30 @@ class Skipped:
     reason: str
 
 
-Found = Page | Picture | Skipped
+@dataclass(frozen=True)
+class PooledPicture:
+    """A picture to ask about: a row of the table of pictures."""
+
+    image_url: str
+    image_route: str
+    capture_uri: str | None = None
+    """The input that holds its bytes; None where they are to be fetched."""
+    source_file: str | None = None
+    source_offset: int | None = None
+    source_record: int | None = None
+    payload_digest: str | None = None
+    image_type: str | None = None
+    page_url: str | None = None
+    page_title: str | None = None
+    page_text: str | None = None
+    image_alt: str | None = None
+    image_caption: str | None = None
+    image_keyword: str | None = None
+    image_licence: str | None = None
+    given_instructions: list[dict[str, Any]] | None = None
+
+
+Found = Page | Picture | PooledPicture | Skipped
 
 
 class Source(BaseModel, ABC):
@@ -82,6 +106,8 @@ class Source(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    table: ClassVar[Table] = DOCUMENTS
+    """Whose rows it finds."""
 
     path: str = Field(min_length=1, description="file or glob pattern, local or s3://")
 
@@ -175,64 +201,66 @@ def domain_of(url: str) -> str | None:
         return None
 
 
-# --- Folder of pages ----------------------------------------------------------------------------
-
-_PAGE_ENDINGS = {".html", ".htm", ".xhtml"}
+# --- Folders ------------------------------------------------------------------------------------
 
 
-class HtmlSource(Source):
-    """A folder of saved pages, searched recursively for .html, .htm and .xhtml files."""
+class FolderSource(Source):
+    """A local folder, searched recursively for files with certain endings."""
 
-    name = "html"
+    endings: ClassVar[frozenset[str]]
+    beside: ClassVar[frozenset[str]] = frozenset()
+    """Endings of files that tell of those: changes of them count too."""
     base_url: str = Field("file:///", description="address that the folder stands for")
 
     def inputs(self) -> list[str]:
-        """The folder itself: its pages share units."""
+        """The folder itself: its files share units."""
         folder = Path(self.path)
         if is_remote(self.path) or not folder.is_dir():
             raise InputError(f"not a local folder: {self.path}")
-        if not self._pages(self.path):
-            raise InputError(f"no .html, .htm or .xhtml file below {self.path}")
+        if not self.files(self.path):
+            *most, last = sorted(self.endings)
+            raise InputError(f"no {', '.join(most)} or {last} file below {self.path}")
         return [self.path]
 
-    def _pages(self, uri: str) -> list[Path]:
-        """Page files, without links: they may lead out of the folder."""
-        found = (path for path in Path(uri).rglob("*") if path.suffix.lower() in _PAGE_ENDINGS)
+    def files(self, uri: str, *, beside: bool = False) -> list[Path]:
+        """Files, without links: they may lead out of the folder."""
+        endings = self.endings | self.beside if beside else self.endings
+        found = (path for path in Path(uri).rglob("*") if path.suffix.lower() in endings)
         return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
     def size_and_stamp(self, uri: str) -> tuple[int, str]:
-        """Total size, and a hash over names, sizes and times of the pages."""
-        stats = [(path, path.stat()) for path in self._pages(uri)]
+        """Total size, and a hash over names, sizes and times of the files."""
+        stats = [(path, path.stat()) for path in self.files(uri, beside=True)]
         listing = [f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path, stat in stats]
         names = os.fsencode("\n".join(listing))
         return sum(stat.st_size for _, stat in stats), digest_of(names)
 
     def checksum(self, uri: str) -> str:
-        """SHA-256 over names and contents of the pages, in order."""
+        """SHA-256 over names and contents of the files, in order."""
         digest = hashlib.sha256()
-        for path in self._pages(uri):
+        for path in self.files(uri, beside=True):
             digest.update(os.fsencode(path.relative_to(uri).as_posix()) + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
     def index(self, uri: str) -> Iterator[Found]:
-        """Every page file that is not empty."""
-        for ordinal, path in enumerate(self._pages(uri)):
+        """Every file that is not empty."""
+        for ordinal, path in enumerate(self.files(uri)):
             name = path.relative_to(uri).as_posix()
             if not _is_text(name):
                 yield Skipped("file name is not UTF-8")
                 continue
             body = path.read_bytes()
-            if not body:
-                yield Skipped("empty body")
-                continue
-            base = self.base_url if self.base_url.endswith("/") else f"{self.base_url}/"
-            url = base + quote(name)
-            digest = digest_of(body)
-            identity = document_id(url, None, digest)
-            yield Page(
-                identity, url, domain_of(url), name, 0, ordinal, None, None, digest, len(body)
-            )
+            yield self.found(uri, path, name, ordinal, body) if body else Skipped("empty body")
+
+    @abstractmethod
+    def found(self, uri: str, path: Path, name: str, ordinal: int, body: bytes) -> Found:
+        """The row of a file; `name` is its path within the folder."""
+
+    def address(self, name: str) -> str:
+        """The address that a file stands for."""
+        base = self.base_url if self.base_url.endswith("/") else f"{self.base_url}/"
+        return base + quote(name)
 
     def read(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
         """The files' bytes."""
@@ -244,7 +272,20 @@ class HtmlSource(Source):
                 yield error
                 continue
             same = digest_of(body) == digest
-            yield body if same else ChangedInput("the page changed after it was indexed")
+            yield body if same else ChangedInput("the file changed after it was indexed")
+
+
+class HtmlSource(FolderSource):
+    """A folder of saved pages, searched recursively for .html, .htm and .xhtml files."""
+
+    name = "html"
+    endings = frozenset({".html", ".htm", ".xhtml"})
+
+    def found(self, uri: str, path: Path, name: str, ordinal: int, body: bytes) -> Found:
+        """A page."""
+        url, digest = self.address(name), digest_of(body)
+        identity = document_id(url, None, digest)
+        return Page(identity, url, domain_of(url), name, 0, ordinal, None, None, digest, len(body))
 
 
 def _is_text(name: str) -> bool:
@@ -311,7 +352,7 @@ def _rows(uri: str, start: int = 0) -> Iterator[dict[str, Any] | Skipped]:
     Raises:
         InputError: the file is not of its kind at all.
     """
-    rows = _parquet_rows(uri, start) if uri.endswith(".parquet") else _json_rows(uri, start)
+    rows = _parquet_rows(uri, start) if uri.endswith(".parquet") else json_rows(uri, start)
     some = False
     try:
         for row in rows:
@@ -341,7 +382,8 @@ def _parquet_rows(uri: str, start: int) -> Iterator[dict[str, Any]]:
             first += length
 
 
-def _json_rows(uri: str, start: int) -> Iterator[dict[str, Any] | Skipped]:
+def json_rows(uri: str, start: int = 0) -> Iterator[dict[str, Any] | Skipped]:
+    """Rows of JSON lines, gzipped or not, from number `start` on."""
     with open_input(uri) as stream:
         lines = gzip.GzipFile(fileobj=stream) if uri.endswith(".gz") else stream
         filled = (line for line in cast("Iterable[bytes]", lines) if line.strip())

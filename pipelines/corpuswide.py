@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from operators.base import CorpusOperator, addressed, placed
 from pipelines.measure import BATCH_ROWS, stored_schema
 from pipelines.plan import Plan, Stage, fingerprint, normal_place
+from pipelines.seen import columns_seen
 from pipelines.store import DONE, PENDING, StageRecord, Store, UnitRecord, UnitRef
 from pipelines.work import PlainTask, Worker, failed_stage
 from schemas.errors import InputError
@@ -123,7 +124,7 @@ class ScatterTask(UnitPhase):
         plan, store = worker.plan.of(self.table), worker.store
         stage = plan.stages[self.stage]
         operator = corpus_operator(stage)
-        rows = _living(plan, store, self.stage, self.ref, self.files, operator.needs().names)
+        rows = _living(worker, self, operator.needs().names)
         positions = rows["_row"].to_numpy()
         records, members = _scattered(stage, rows.drop_columns(["_row"]), positions)
         folder = groups_folder(stage)
@@ -195,20 +196,16 @@ def _partition_of(keys: np.ndarray[Any, Any], partitions: int) -> np.ndarray[Any
     return (keys % np.uint64(partitions)).astype(np.int64)
 
 
-def _living(
-    plan: Plan,
-    store: Store,
-    stage: int,
-    ref: UnitRef,
-    files: dict[str, str],
-    names: Iterable[str],
-) -> pa.Table:
+def _living(worker: Worker, phase: UnitPhase, names: Iterable[str]) -> pa.Table:
     """The named columns of the unit's rows that are alive before a stage, and their `_row`."""
-    verdicts = store.read(f"{plan.upto(stage).folder}/{ref.unit}.parquet", ["kept"])
+    store, unit = worker.store, phase.ref.unit
+    plan = worker.plan.of(phase.table).upto(phase.stage)
+    verdicts = store.read(f"{plan.folder}/{unit}.parquet", ["kept"])
     rows = pc.indices_nonzero(verdicts["kept"].combine_chunks())
-    paths = plan.upto(stage).column_paths(ref.unit, files)
-    columns = store.zipped(paths, list(names) or plan.table.born.names[:1])
-    return columns.take(rows).append_column("_row", rows)
+    paths = plan.column_paths(unit, phase.files)
+    names = list(names) or plan.table.born.names[:1]
+    columns = columns_seen(store, worker.plan, plan.table, unit, paths, names, rows=rows)
+    return columns.append_column("_row", rows)
 
 
 @dataclass(frozen=True)
@@ -308,7 +305,7 @@ class AssignTask(UnitPhase):
         plan, store = worker.plan.of(self.table), worker.store
         stage = plan.stages[self.stage]
         operator = corpus_operator(stage)
-        rows = _living(plan, store, self.stage, self.ref, self.files, operator.assign_needs().names)
+        rows = _living(worker, self, operator.assign_needs().names)
         positions = rows["_row"].to_numpy()
         with _told(stage, "assign"):
             columns = operator.assign(self._placed(store, stage, positions), rows)

@@ -20,18 +20,27 @@ from operators.base import CorpusOperator
 from pipelines.backend import Backend, make_backend, run_here
 from pipelines.corpuswide import CorpusStage, comparable, earlier_corpora, groups_folder
 from pipelines.export import Export
-from pipelines.images import ImageTable, image_unit_home
+from pipelines.images import ImageTable
 from pipelines.index import IndexTask
+from pipelines.instruction_table import InstructionTable
 from pipelines.jobfile import JobFile
 from pipelines.plan import Plan, compile_plan, fingerprint
 from pipelines.progress import Progress
 from pipelines.shards import ShardRecord, ShardTask
-from pipelines.store import InputRecord, StageRecord, Store, UnitRecord, UnitRef, by_unit
+from pipelines.store import (
+    InputRecord,
+    StageRecord,
+    Store,
+    UnitRecord,
+    UnitRef,
+    born_in,
+    by_unit,
+)
 from pipelines.summary import Summary, add_up, input_keys, read_records, reference, unit_refs
 from pipelines.unit import UnitTask
 from schemas.errors import ErrorRateExceeded
 from schemas.job import ExportSpec
-from schemas.tables import DOCUMENTS, IMAGES
+from schemas.tables import DOCUMENTS, IMAGES, INSTRUCTIONS, PICTURES
 
 Stored = dict[str, dict[str, list[str]]]
 Made = dict[str, dict[str, StageRecord]]
@@ -92,7 +101,8 @@ class _Run:
         self.work = Summary()
         self._worked: set[str] = set()
         self.groups: dict[str, dict[str, str]] = {}
-        self.images: list[UnitRecord] = []
+        self.inner: list[UnitRecord] = []
+        """Records of the rows that are born of the job's own."""
         self.earlier = {
             stage.name: earlier_corpora(plan, stage)
             for stage in plan.every_stage
@@ -129,7 +139,9 @@ class _Run:
             refs = unit_refs(inputs)
             made = self._over_corpus(self.plan, refs, len(self.plan.stages), inputs)
             records = self.compute(refs, self.plan, made)
-            summary = Summary.of(inputs, records, self.images)
+            if self.plan.table is PICTURES:
+                self.inner = self._judge_instructions(refs, records)
+            summary = Summary.of(inputs, records, self.inner)
             shards = {s.to: self._export(s, summary, inputs, records) for s in self.job.export}
             done = {"units": _units(refs), "summary": asdict(summary), "groups": self.groups}
             self.store.write_json(self._reference_path, refers | {"done": done})
@@ -146,28 +158,32 @@ class _Run:
             records = self._only(refs, inputs, self.options.only or "")
         if self._finished(refers, before) is not None:
             self.store.write_json(self._reference_path, before)
-        return self._result(Summary.of(inputs, records, self.images), {})
+        return self._result(Summary.of(inputs, records, self.inner), {})
 
     def _only(
         self, refs: list[UnitRef], inputs: list[InputRecord], name: str
     ) -> Collection[UnitRecord]:
         """Bring stage `name` up to date, and what it reads; records without verdicts."""
         table = self.plan.table_of(name)
-        if table == IMAGES.name:
+        if table == self.plan.table.name:
+            whole, made = self.plan, {}
+        elif self.plan.table is PICTURES:
+            made = self._over_corpus(self.plan, refs, len(self.plan.stages), inputs)
+            documents = self.compute(refs, self.plan, made)
+            refs, whole, made = self._instructions(refs, documents), self.plan.of(table), {}
+        else:
             assert self.plan.joined is not None  # the stage is one of its images'
             made = self._over_corpus(self.plan, refs, self.plan.joined, inputs)
             documents = self.compute(refs, self.plan.upto(self.plan.joined), made)
             _, refs, made = self._born(refs, documents, inputs)
             whole = self.plan.of(table)
-        else:
-            whole, made = self.plan, {}
         plan = whole.upto(whole.stage_index(name) + 1)
         made |= self._over_corpus(whole, refs, len(plan.stages), inputs, made)
         records: dict[str, UnitRecord] = {}
         groups = self._groups(plan)
         tasks = self._unit_tasks(plan, refs, self._stored(plan), groups, made, last=False)
         self._advance(tasks, records, made, refs)
-        return records.values() if table == DOCUMENTS.name else documents
+        return records.values() if table == self.plan.table.name else documents
 
     def _result(
         self, summary: Summary, shards: dict[str, list[str]], *, changed: bool = True
@@ -296,8 +312,25 @@ class _Run:
         table, image_refs, made = self._born(refs, records, inputs)
         images = self.plan.of(IMAGES.name)
         made = self._over_corpus(images, image_refs, len(images.stages), inputs, made)
-        self.images = self.compute(image_refs, images, made)
+        self.inner = self.compute(image_refs, images, made)
         return table.join(self._run_phase)
+
+    def _judge_instructions(
+        self, refs: list[UnitRef], records: list[UnitRecord]
+    ) -> list[UnitRecord]:
+        """Run the plan over the instructions about the pictures that were kept."""
+        if self.plan.inner is None:
+            return []
+        refs, plan = self._instructions(refs, records), self.plan.inner
+        made = self._over_corpus(plan, refs, len(plan.stages), [])
+        return self.compute(refs, plan, made)
+
+    def _instructions(self, refs: list[UnitRef], records: list[UnitRecord]) -> list[UnitRef]:
+        """The units of instructions."""
+        table = InstructionTable(self.store, self.plan)
+        born = table.birth(refs, records, self._run_phase)
+        self.groups[INSTRUCTIONS.name] = {"folder": table.folder, "living": table.living}
+        return born
 
     def _born(
         self, refs: list[UnitRef], records: list[UnitRecord], inputs: list[InputRecord]
@@ -398,7 +431,7 @@ class _Run:
         judge_only: bool = False,
     ) -> list[UnitTask]:
         retry, settled = self.options.retry_errors, _settled(plan, groups[-1])
-        homes = _by_home(stored) if plan.table.name == IMAGES.name else {}
+        homes = _by_home(stored) if plan.table != self.plan.table else {}
         return [
             UnitTask(
                 ref,
@@ -410,7 +443,7 @@ class _Run:
                 judge_only=judge_only,
                 table=plan.table.name,
                 kin={
-                    name: files.get(image_unit_home(ref.unit), [])
+                    name: files.get(born_in(ref.unit), [])
                     for name, files in homes.items()
                     if ref.unit not in stored[name]
                 },
@@ -428,7 +461,7 @@ class _Run:
     ) -> None:
         """Run unit tasks and collect their records, as long as few enough rows fail."""
         failed, rows = sum(record.failed for record in records.values()), sum(r.rows for r in refs)
-        table = tasks[0].table if tasks else DOCUMENTS.name
+        table = tasks[0].table if tasks else self.plan.table.name
         unit = "docs" if table == DOCUMENTS.name else table
         with self.progress.phase(table, sum(t.weight for t in tasks), unit) as phase:
             for task, record in self._tasks(tasks):
@@ -493,12 +526,12 @@ class _Run:
 
 
 def _by_home(stored: Stored) -> Stored:
-    """The files of image units, by stage and the unit of documents that they belong to."""
+    """The files of born units, by stage and the unit that their rows were born in."""
     homes: Stored = {}
     for stage, files in stored.items():
         of_stage = homes.setdefault(stage, {})
         for unit, names in files.items():
-            of_stage.setdefault(image_unit_home(unit), []).extend(names)
+            of_stage.setdefault(born_in(unit), []).extend(names)
     return homes
 
 
@@ -527,7 +560,7 @@ def forget(store: Store, plan: Plan, stages: set[str]) -> None:
                 other.pop("done", None)
                 store.write_json(info.path, other)
                 _delete_all(store, found["verdicts"])
-    for table in [found for found in (plan, plan.images) if found is not None]:
+    for table in [found for found in (plan, plan.inner) if found is not None]:
         _delete_all(store, table.folder)
     groups = (groups_folder(s) for s in again if isinstance(s.operator, CorpusOperator))
     for folder in sorted({*folders, *groups}):

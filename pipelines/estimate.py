@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 from operators.base import ERROR_COLUMN, EngineMade, Operator
 from operators.sources import Page, Picture
 from pipelines.backend import cpu_count
-from pipelines.images import image_unit_home
 from pipelines.jobfile import JobFile
 from pipelines.plan import PAYLOADS, Plan, compile_plan
 from pipelines.seen import archived_images
-from pipelines.store import Store, by_unit
+from pipelines.store import Store, born_in, by_unit
 from pipelines.summary import input_keys, unit_refs
 from schemas.tables import DOCUMENTS, IMAGES
 
@@ -90,7 +89,7 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
     for stage in plan.every_stage:
         table = plan.of(plan.table_of(stage.name))
         stored = by_unit(store.names(stage.folder))
-        have = {image_unit_home(unit) for unit in stored} & {ref.unit for ref in refs}
+        have = {born_in(unit) for unit in stored} & {ref.unit for ref in refs}
         share = 1 - len(have) / units if units else 0.0
         cost = costs.get(stage.name)
         stages.append(
@@ -195,7 +194,7 @@ def _pictures(plan: Plan, sample: int) -> pa.Table:
     """The first images that a few inputs hold, with their bytes; none if nobody wants images."""
     found: list[dict[str, Any]] = []
     share = -(-sample // min(len(plan.inputs), _SAMPLED_INPUTS))
-    for entry in plan.inputs[:_SAMPLED_INPUTS] if plan.images else ():
+    for entry in plan.inputs[:_SAMPLED_INPUTS] if plan.inner else ():
         pictures = (row for row in entry.source.index(entry.uri) if isinstance(row, Picture))
         found += [asdict(row) | {"capture_uri": entry.uri} for row in islice(pictures, share)]
     rows = pa.Table.from_pylist(found, schema=IMAGES.born)

@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 from operators.files import TEMPORARY, FileInfo
-from pipelines.images import is_image_unit
-from pipelines.store import Store, by_unit
+from pipelines.store import Store, by_unit, is_born
 from pipelines.summary import read_records, unit_refs
 from schemas.errors import CorpusError, did_you_mean
+from schemas.tables import IMAGES, INSTRUCTIONS
 
 _ABANDONED_SECONDS = 3600
 _FORGOTTEN_SECONDS = 7 * 24 * 3600
@@ -102,18 +102,20 @@ def _referred(store: Store, reference: dict[str, Any]) -> set[str]:
     units = [ref.unit for ref in unit_refs(inputs)]
     done = reference.get("done", {}).get("groups", {})
     wanted |= _of_table(store, reference, units, done)
-    if "images" in reference:
-        wanted |= _of_table(store, reference["images"], _born(store, reference), done)
+    for inner in (IMAGES.name, INSTRUCTIONS.name):
+        if inner in reference:
+            wanted |= _of_table(store, reference[inner], _born(store, reference), done)
+    wanted |= {f"{group['folder']}/{group['living']}/done.json" for group in done.values()}
     return wanted
 
 
 def _born(store: Store, reference: dict[str, Any]) -> list[str]:
-    """The image units of the job's last run; all that there are while there is no last run."""
+    """The units born in the job's last run; all that there are while there is no last run."""
     for group in reference.get("done", {}).get("groups", {}).values():
         state = store.read_json(f"{group['folder']}/{group['living']}/done.json") or {}
         if "born" in state:
             return [name for rows in state["born"].values() for name, _, _ in rows]
-    return [name for name in store.names("units") if is_image_unit(name)]
+    return [name for name in store.names("units") if is_born(name)]
 
 
 def _of_table(

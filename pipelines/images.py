@@ -18,7 +18,6 @@ phase costs the tasks in flight.
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -61,7 +60,6 @@ from schemas.tables import DOCUMENTS, IMAGES
 _CAPTURE_ROWS = 1 << 32
 """Addresses of an input: more than an input may hold captures."""
 _NO_ADDRESS = "no address"
-_IMAGE_UNIT = re.compile(r"-i\d{3,}-[0-9a-f]{12}$")
 
 Key = tuple[int, int]
 Place = tuple[str, int]
@@ -316,16 +314,6 @@ class BirthTask(UnitPhase):
         return pa.Table.from_pylist(rows, schema=IMAGES.born)
 
 
-def is_image_unit(name: str) -> bool:
-    """Whether a unit of that name is one of images."""
-    return _IMAGE_UNIT.search(name) is not None
-
-
-def image_unit_home(name: str) -> str:
-    """The unit of documents that an image unit belongs to."""
-    return _IMAGE_UNIT.sub("", name)
-
-
 def _homes_path(folder: str, number: int) -> str:
     return f"{folder}/homes-{number}.parquet"
 
@@ -499,9 +487,9 @@ class ImageTable:
 
     def _holds(self, born: Born) -> bool:
         """Whether the image units and their counts are all there."""
-        assert self.plan.images is not None
+        assert self.plan.inner is not None
         rows = [row for units in born.values() for row in units]
-        counted = set(self.store.names(self.plan.images.stages[0].folder))
+        counted = set(self.store.names(self.plan.inner.stages[0].folder))
         units = set(self.store.names("units"))
         return {row[2] for row in rows} <= counted and {row[0] for row in rows} <= units
 

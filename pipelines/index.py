@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from operators.sources import Page, Picture, Skipped
+from operators.sources import Page, Picture, PooledPicture, Skipped
 from pipelines.plan import fingerprint, source_fingerprint
 from pipelines.store import InputRecord
 from pipelines.work import PlainTask, Worker
-from schemas.tables import CAPTURES, DOCUMENTS
+from schemas.tables import CAPTURES
 
 _REASONS = 50
 """How many reasons for skipping are told apart in one input."""
@@ -43,21 +43,22 @@ class IndexTask(PlainTask):
         layout = source_fingerprint(entry.source, unit_rows)
         content = fingerprint(layout, sha256)
         stem = fingerprint(layout, sha256, Path(entry.uri).name) + sha256[:4]
-        pages: list[Page] = []
+        table = worker.plan.table
+        pages: list[Page | PooledPicture] = []
         pictures: list[Picture] = []
         skipped: Counter[str] = Counter()
         units: list[tuple[str, int]] = []
 
         def flush() -> None:
             unit = f"{stem}-{len(units):05d}"
-            table = pa.Table.from_pylist([asdict(page) for page in pages], schema=DOCUMENTS.born)
-            store.write(f"units/{unit}.parquet", table)
+            rows = pa.Table.from_pylist([asdict(page) for page in pages], schema=table.born)
+            store.write(f"units/{unit}.parquet", rows)
             units.append((unit, len(pages)))
             pages.clear()
 
         for found in entry.source.index(entry.uri):
             match found:
-                case Page():
+                case Page() | PooledPicture():
                     pages.append(found)
                     if len(pages) == unit_rows:
                         flush()
@@ -69,8 +70,8 @@ class IndexTask(PlainTask):
         if pages:
             flush()
         if pictures:
-            table = pa.Table.from_pylist([asdict(p) for p in pictures], schema=CAPTURES.born)
-            store.write(f"images/{stem}.parquet", table)
+            captures = pa.Table.from_pylist([asdict(p) for p in pictures], schema=CAPTURES.born)
+            store.write(f"images/{stem}.parquet", captures)
         record = InputRecord(
             uri=entry.uri,
             source={"name": entry.source.name, **entry.source.model_dump(mode="json")},

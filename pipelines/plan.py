@@ -16,23 +16,25 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
+from operators import registry
 from operators.base import CorpusOperator, Operator, Resources
 from operators.export import FORMATS, format_of
 from operators.files import is_remote
 from operators.masking import SPANS
-from operators.registry import SOURCES
 from operators.rules import LANGUAGE_VERSION, ExpressionError, Rule, parse_rule
 from operators.shown import ImageVerdicts, ShownImages, shows_images
 from operators.sources import Source
+from pipelines.corpus_pictures import CorpusPictures
 from pipelines.interleaved import INTERLEAVED
 from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
 from pipelines.recipe import Recipe, Step
 from schemas.columns import column, seen_by_documents
 from schemas.errors import InputError, JobError, Problem, did_you_mean
 from schemas.job import ExportSpec, RuleSpec
-from schemas.tables import DOCUMENTS, IMAGES, TABLES, Table
+from schemas.tables import DOCUMENTS, IMAGES, INSTRUCTIONS, Table
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED,)}
+SOURCES = registry.SOURCES | {CorpusPictures.name: CorpusPictures}
 STORE_FOLDERS = (
     "inputs",
     "units",
@@ -40,6 +42,8 @@ STORE_FOLDERS = (
     "stages",
     "groups",
     "verdicts",
+    "replies",
+    "reviews",
     "jobs",
     "reports",
     "running",
@@ -91,8 +95,9 @@ class Input:
 class Plan:
     """What a job computes, ready to run: inputs, stages in order, rules where they decide.
 
-    A plan is over one table. That of a job is over documents; where its stages or rules ask for
-    images, `images` is the plan over these, which runs when its own turn comes (`ImageVerdicts`).
+    A plan is over one table, and `inner` is the plan over the rows that are born of its rows. For
+    documents these are images, where stages or rules ask for any; they have their turn before the
+    stage that joins them (`ImageVerdicts`). For pictures they are instructions, which come last.
     """
 
     jobfile: JobFile
@@ -101,7 +106,7 @@ class Plan:
     stages: tuple[Stage, ...]
     rules: tuple[PlacedRule, ...]
     table: Table = DOCUMENTS
-    images: Plan | None = None
+    inner: Plan | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -110,27 +115,27 @@ class Plan:
             LANGUAGE_VERSION,
             [stage.fingerprint for stage in self.stages],
             [(r.rule.name, r.rule.table, r.rule.text, r.after) for r in self.rules],
-            *([self.images.fingerprint] if self.images else []),
+            *([self.inner.fingerprint] if self.inner and self.joined is not None else []),
         )
 
     def of(self, table: str) -> Plan:
-        """The plan over `table`: this one, or that of its images."""
-        plan = self.images if table == IMAGES.name else self
-        assert plan is not None  # tasks over images come from plans that have some
+        """The plan over `table`: this one, or its inner one."""
+        plan = self if table == self.table.name else self.inner
+        assert plan is not None  # tasks over a table come from plans that have it
         return plan
 
     @cached_property
     def every_stage(self) -> tuple[Stage, ...]:
         """The stages over all tables, in the order in which they run."""
-        if self.images is None:
+        if self.inner is None:
             return self.stages
-        joined = self.joined
-        return (*self.stages[:joined], *self.images.stages, *self.stages[joined:])
+        joined = len(self.stages) if self.joined is None else self.joined
+        return (*self.stages[:joined], *self.inner.stages, *self.stages[joined:])
 
     @cached_property
     def every_rule(self) -> tuple[PlacedRule, ...]:
-        """The rules over all tables; those of images come with the stage that joins them."""
-        rules = self.images.rules if self.images else ()
+        """The rules over all tables."""
+        rules = self.inner.rules if self.inner else ()
         return (*self.rules, *rules)
 
     @cached_property
@@ -142,7 +147,7 @@ class Plan:
     @cached_property
     def joins(self) -> frozenset[str]:
         """Stages over documents that read images' columns."""
-        found = self.images.stages if self.images else ()
+        found = self.inner.stages if self.inner else ()
         of_images = {stage.name for stage in found}
         return frozenset(s.name for s in self.stages if of_images & set(s.origins.values()))
 
@@ -161,8 +166,8 @@ class Plan:
             return self
         rules = tuple(placed for placed in self.rules if placed.after < index)
         shown = self.joined is not None and self.joined < index
-        images = self.images if shown else None
-        return replace(self, stages=self.stages[:index], rules=rules, images=images)
+        inner = self.inner if shown else None
+        return replace(self, stages=self.stages[:index], rules=rules, inner=inner)
 
     def column_paths(self, unit: str, files: Mapping[str, str]) -> dict[str, str]:
         """Where each column of a unit is: born with it, or in the file of its stage in `files`."""
@@ -190,9 +195,9 @@ class Plan:
         return names.index(name)
 
     def table_of(self, name: str) -> str:
-        """The table that the stage called `name` is over; documents if there is no such stage."""
-        found = self.images.stages if self.images else ()
-        return IMAGES.name if name in {stage.name for stage in found} else DOCUMENTS.name
+        """The table that the stage called `name` is over; the plan's own without such a stage."""
+        inside = self.inner and name in {stage.name for stage in self.inner.stages}
+        return self.inner.table.name if self.inner and inside else self.table.name
 
     def dependants(self, name: str) -> set[str]:
         """The stage called `name` and all stages that read, directly or not, what it writes."""
@@ -217,7 +222,7 @@ def fingerprint(*parts: object) -> str:
 def source_fingerprint(source: Source, unit_rows: int) -> str:
     """Names the unit layout of a source: its kind, version, config and unit size."""
     config = source.model_dump(exclude={"path"})
-    return fingerprint(DOCUMENTS.version, source.name, source.version, config, unit_rows)
+    return fingerprint(source.table.version, source.name, source.version, config, unit_rows)
 
 
 def compile_plan(jobfile: JobFile) -> Plan:
@@ -252,9 +257,9 @@ class _Planner:
         self.problems.append(self.jobfile.problem(path, message, fix, value))
 
     def plan(self) -> Plan:
-        inputs = tuple(self._inputs())
-        self._exports()
         recipe = self._recipe()
+        inputs = tuple(self._inputs(recipe))
+        self._exports()
         for name in {*self.job.stages, *self.job.on.resources} - {s.name for s in recipe.steps}:
             place = "stages" if name in self.job.stages else "on.resources"
             fix = did_you_mean(name, [step.name for step in recipe.steps])
@@ -263,15 +268,15 @@ class _Planner:
         parsed = list(self._parsed(self._specs()))
         steps = self._steps(recipe, parsed)
         parsed = [*self._own_rules(steps, parsed), *parsed]
-        by_table = self._stages(steps)
+        by_table = self._stages(recipe, steps)
         plans = {
-            table: Plan(self.jobfile, recipe, inputs, stages, (), TABLES[table])
-            for table, stages in by_table.items()
+            table.name: Plan(self.jobfile, recipe, inputs, by_table[table.name], (), table)
+            for table in (recipe.table, recipe.inner)
         }
         rules = self._rules(plans, parsed)
         plans = {table: replace(plan, rules=rules[table]) for table, plan in plans.items()}
-        images = plans[IMAGES.name] if by_table[IMAGES.name] else None
-        plan = replace(plans[DOCUMENTS.name], images=images)
+        inner = plans[recipe.inner.name] if by_table[recipe.inner.name] else None
+        plan = replace(plans[recipe.table.name], inner=inner)
         self._exported(plan)
         return plan
 
@@ -285,16 +290,21 @@ class _Planner:
 
     # Inputs and exports
 
-    def _inputs(self) -> Iterator[Input]:
+    def _inputs(self, recipe: Recipe) -> Iterator[Input]:
         seen: set[str] = set()
         for index, spec in enumerate(self.job.inputs):
             path: Path_ = ("inputs", index)
             kinds = [key for key in spec if key in SOURCES]
+            known = [name for name, kind in SOURCES.items() if kind.table is recipe.table]
             if len(kinds) != 1:
                 wrong = next((key for key in spec if key not in SOURCES), "")
-                fix = f"name one of {', '.join(sorted(SOURCES))}, e.g. {{warc: pages/*.warc.gz}}"
-                hint = did_you_mean(wrong, SOURCES) if wrong and not kinds else fix
+                fix = f"name one of {', '.join(sorted(known))}, e.g. {{warc: pages/*.warc.gz}}"
+                hint = did_you_mean(wrong, known) if wrong and not kinds else fix
                 self.add(path, "an input names exactly one source", hint, wrong or " + ".join(spec))
+                continue
+            if SOURCES[kinds[0]].table is not recipe.table:
+                message = f"recipe '{recipe.name}' is made of {recipe.table.name}, which it is not"
+                self.add(path, message, f"name one of {', '.join(sorted(known))}", kinds[0])
                 continue
             for found in self._source_inputs(spec, kinds[0], path):
                 if found.uri not in seen:
@@ -380,15 +390,19 @@ class _Planner:
                 wanted |= set(operator.needs().names)
         return steps[::-1]
 
-    def _stages(self, steps: list[tuple[Step, Operator[Any]]]) -> dict[str, tuple[Stage, ...]]:
+    def _stages(
+        self, recipe: Recipe, steps: list[tuple[Step, Operator[Any]]]
+    ) -> dict[str, tuple[Stage, ...]]:
         """The stages over each table."""
-        stages: dict[str, list[Stage]] = {DOCUMENTS.name: [], IMAGES.name: []}
-        produced = {
-            table: dict.fromkeys([*TABLES[table].born.names, PAYLOADS[table]], table)
-            for table in stages
-        }
-        identity = {table: fingerprint(table, TABLES[table].version) for table in stages}
+        tables = (recipe.table, recipe.inner)
+        stages: dict[str, list[Stage]] = {table.name: [] for table in tables}
+        produced = {table.name: dict.fromkeys(table.born.names, table.name) for table in tables}
+        for name in PAYLOADS.keys() & produced.keys():
+            produced[name][PAYLOADS[name]] = name
+        identity = {table.name: fingerprint(table.name, table.version) for table in tables}
         for step, operator in steps:
+            if operator.table == INSTRUCTIONS.name:  # they see all that is known of their picture
+                produced[operator.table] = produced[recipe.table.name] | produced[operator.table]
             known = produced[operator.table]
             missing = [name for name in operator.needs().names if name not in known]
             if missing:
@@ -456,8 +470,17 @@ class _Planner:
         """The rules over each table, in the order of the stages that decide them."""
         placed: dict[str, list[PlacedRule]] = {table: [] for table in plans}
         for rule in rules:
-            plan = plans[IMAGES.name if rule.table == "images" else DOCUMENTS.name]
+            table = DOCUMENTS.name if rule.table == "nodes" else rule.table
+            if table not in plans:
+                path: Path_ = ("rules", rule.name)
+                message = f"recipe '{self.job.pipeline}' has no {rule.table} to judge"
+                self.add(path, message, f"say 'table: {' or '.join(plans)}'", rule.table)
+                continue
+            plan = plans[table]
             index_of = dict.fromkeys(plan.table.born.names, -1)
+            if table == INSTRUCTIONS.name:  # pictures are all measured when these are born
+                outer = output_schema(next(iter(plans.values())))
+                index_of = dict.fromkeys(outer.names, -1) | index_of
             for index, stage in enumerate(plan.stages):
                 index_of |= dict.fromkeys(stage.operator.writes.names, index)
             placed[plan.table.name].append(PlacedRule(rule, self._place(rule, index_of)))
@@ -521,8 +544,8 @@ def output_schema(plan: Plan) -> pa.Schema:
     fields = list(plan.table.born)
     for stage in plan.stages:
         fields.extend(stage.operator.writes)
-    if plan.images is not None:
+    if plan.joined is not None and plan.inner is not None:
         known = {field.name for field in fields}
-        names = [name for name in output_schema(plan.images).names if name not in known]
+        names = [name for name in output_schema(plan.inner).names if name not in known]
         fields.extend(seen_by_documents(*(n for n in names if column(n).level == "image")))
     return pa.schema(fields)

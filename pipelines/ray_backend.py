@@ -132,9 +132,7 @@ class RayBackend(Backend):
         self.workers = execution.workers or max(cpus, 1)
         # Actors keep their CPUs while they idle. Where that would starve the tasks that feed
         # them, CPU actors run beside the tasks without a reservation.
-        self._reserve = cpus > sum(
-            len(self.groups(p)) for p in (plan, plan.images) if p is not None
-        )
+        self._reserve = cpus > sum(len(self.groups(p)) for p in (plan, plan.inner) if p is not None)
         self._pools: dict[tuple[str, tuple[int, ...]], _Pool] = {}
         self._deaths: dict[str, int] = {}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operators.base import Operator
+from schemas.tables import DOCUMENTS, IMAGES, Table
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named pipeline over the documents table."""
+    """A named pipeline over the rows of `table`, and over those of `inner` that come of them."""
 
     name: str
     meaning: str
     steps: tuple[Step, ...]
+    table: Table = DOCUMENTS
+    inner: Table = IMAGES
 
 
 def step(name: str, meaning: str, operator: type[Operator[Any]]) -> Step:

@@ -24,10 +24,9 @@ from pipelines.bars import LEGEND, ROW, bar_row, funnel_chart, part, percent, ro
 from pipelines.corpus import Corpus, Document
 from pipelines.histograms import histogram
 from pipelines.image_report import IMAGE_CSS, images_section
-from pipelines.images import image_unit_home
 from pipelines.page import note, page, section, table, write
 from pipelines.render import badge, counted, document_html, escaped
-from pipelines.store import ERRORS, UnitRecord
+from pipelines.store import ERRORS, UnitRecord, born_in
 from pipelines.summary import code_version, read_records, unit_refs
 from schemas.columns import COLUMNS
 
@@ -92,7 +91,7 @@ class _Sample(Corpus):
     def image_records(self) -> list[UnitRecord]:
         """Records of the image units that belong to the sampled units."""
         units = {record.unit for record in self.records}
-        return [r for r in super().image_records if image_unit_home(r.unit) in units]
+        return [r for r in super().image_records if born_in(r.unit) in units]
 
     @property
     def note(self) -> str:

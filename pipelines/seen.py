@@ -1,4 +1,4 @@
-"""What rows of one table see of another: images of their captures, documents of their images."""
+"""What rows of one table see of another: documents of their images, instructions of pictures."""
 
 from __future__ import annotations
 
@@ -11,37 +11,55 @@ import pyarrow.compute as pc
 from operators.sources import ADDRESS
 from pipelines.measure import relisted
 from pipelines.plan import Input, Plan
-from pipelines.store import Store
+from pipelines.store import Store, born_in
 from schemas.columns import column
-from schemas.tables import IMAGES
+from schemas.tables import IMAGES, INSTRUCTIONS, Table
 
 SEEN_BY = ("node_image_unit", "node_image_row", "node_image_dropped_by")
 """The columns by which documents find their images."""
+PICTURE_ROW = "image_row"
+"""The column by which instructions find their picture, in the unit that theirs was born in."""
 
 
-def documents_seeing(
+def columns_seen(
     store: Store,
-    plan: Plan,
+    whole: Plan,
+    table: Table,
+    unit: str,
     paths: dict[str, str],
     names: Iterable[str],
     *,
     fresh: dict[str, pa.Table] | None = None,
     rows: pa.Array | None = None,
 ) -> pa.Table:
-    """The named columns of a unit's rows, or of some `rows`; documents see images' columns too.
+    """The named columns of a unit's rows, or of some `rows`, as rows of `table` see them.
 
+    Documents see images' columns as lists along their nodes, instructions those of their picture.
     `paths` says where the unit's own columns are; tables in `fresh` stand for files.
     """
     names = list(dict.fromkeys(names))
     own = [name for name in names if name in paths]
-    of_images = [name for name in names if name not in paths]
-    wanted = dict.fromkeys([*own, *(SEEN_BY if of_images else ())])
-    table = store.zipped(paths, wanted, fresh)
-    table = table if rows is None else table.take(rows)
-    if not of_images:
-        return table
-    seen = image_columns(store, plan.of(IMAGES.name), table, of_images)
-    return pa.table({name: seen[name] if name in seen else table[name] for name in names})
+    others = [name for name in names if name not in paths]
+    links = (PICTURE_ROW,) if table is INSTRUCTIONS else SEEN_BY
+    found = store.zipped(paths, dict.fromkeys([*own, *(links if others else ())]), fresh)
+    found = found if rows is None else found.take(rows)
+    if not others:
+        return found
+    if table is INSTRUCTIONS:
+        seen = _picture_columns(store, whole, unit, found, others)
+    else:
+        seen = image_columns(store, whole.of(IMAGES.name), found, others)
+    return pa.table({name: seen[name] if name in seen else found[name] for name in names})
+
+
+def _picture_columns(
+    store: Store, pictures: Plan, unit: str, instructions: pa.Table, names: Sequence[str]
+) -> dict[str, pa.Array]:
+    """The named columns of each instruction's picture."""
+    home = born_in(unit)
+    paths = pictures.column_paths(home, store.unit_record(pictures.folder, home).files)
+    table = store.zipped(paths, names).take(instructions[PICTURE_ROW].combine_chunks())
+    return {name: table[name].combine_chunks() for name in names}
 
 
 def image_columns(

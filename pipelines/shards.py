@@ -20,10 +20,11 @@ from operators.export_format import to_json
 from operators.files import Files
 from operators.masking import SPANS, masked_nodes
 from pipelines.plan import exported_columns
-from pipelines.seen import documents_seeing
+from pipelines.seen import columns_seen
 from pipelines.work import PlainTask, Worker
 from schemas.columns import COLUMNS
 from schemas.job import ExportSpec
+from schemas.tables import DOCUMENTS
 
 _DOCUMENTS_WITH_BYTES = 128
 """Documents that are read at once when their images' bytes come with them."""
@@ -38,6 +39,7 @@ class Slice:
     start: int
     stop: int
     files: dict[str, str]
+    table: str = DOCUMENTS.name
 
     def pieces(self, most: int) -> Iterator[Slice]:
         """The slice as slices of at most `most` documents."""
@@ -131,11 +133,11 @@ def kept_documents(
     Columns along nodes, those of images too, and `clip_similarity` lose the dropped nodes'
     entries. Personal data of the kinds in `mask` is replaced by tags in the texts of nodes.
     """
-    plan, store = worker.plan, worker.store
+    plan, store = worker.plan.of(part.table), worker.store
     verdicts = store.read(f"{plan.folder}/{part.unit}.parquet")
     chosen = pc.indices_nonzero(verdicts["kept"].combine_chunks())[part.start : part.stop]
     paths = plan.column_paths(part.unit, part.files)
-    documents = documents_seeing(store, plan, paths, names, rows=chosen)
+    documents = columns_seen(store, worker.plan, plan.table, part.unit, paths, names, rows=chosen)
     if "nodes" not in documents.column_names:
         return documents
     if mask:

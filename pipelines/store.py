@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -34,6 +35,19 @@ ERRORS = "_error"
 PENDING, DONE, FAILED = 0, 1, 2
 ENGINE_FIELDS = (pa.field(STATE, pa.uint8(), nullable=False), pa.field(ERRORS, ERROR))
 _RECORD_KEY = b"omniloom.record"
+
+
+_BORN_UNIT = re.compile(r"-i\d{3,}-[0-9a-f]{12}$")
+
+
+def is_born(unit: str) -> bool:
+    """Whether a unit's rows were born of those of another unit, as images are of documents."""
+    return _BORN_UNIT.search(unit) is not None
+
+
+def born_in(unit: str) -> str:
+    """The unit that a unit's rows were born of; itself where they come from an input."""
+    return _BORN_UNIT.sub("", unit)
 
 
 @dataclass(frozen=True)

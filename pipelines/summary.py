@@ -136,7 +136,7 @@ def reference(plan: Plan, keys: list[str]) -> dict[str, Any]:
         "inputs": keys,
         **_table_reference(plan),
     }
-    return found | ({"images": _table_reference(plan.images)} if plan.images else {})
+    return found | ({plan.inner.table.name: _table_reference(plan.inner)} if plan.inner else {})
 
 
 def _table_reference(plan: Plan) -> dict[str, Any]:

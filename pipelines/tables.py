@@ -45,7 +45,7 @@ def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, 
     """
     found: dict[tuple[str, str], list[tuple[str, str, str, int, int]]] = {}
     tables = [(plan, summary.documents)]
-    tables += [(plan.images, summary.images)] if plan.images else []
+    tables += [(plan.inner, summary.images)] if plan.inner else []
     for table, left in tables:
         for index in range(-1, len(table.stages)):
             name = table.stages[index].name if index >= 0 else BORN
@@ -107,7 +107,7 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
         out.print(f"stage '{stage}' is up to date; no verdicts and no export were made")
     else:
         share = summary.kept / summary.documents if summary.documents else 0
-        if plan.images is not None:
+        if plan.inner is not None:
             out.print(f"images    {summary.images_kept} of {summary.images} addresses kept")
         out.print(f"kept      {summary.kept} of {summary.documents} documents ({share:.0%})")
 

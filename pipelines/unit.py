@@ -31,7 +31,7 @@ from pipelines.measure import (
     with_unreadable,
 )
 from pipelines.plan import PAYLOADS, Plan, Stage, fingerprint
-from pipelines.seen import archived_images, documents_seeing
+from pipelines.seen import archived_images, columns_seen
 from pipelines.store import (
     FAILED,
     PENDING,
@@ -44,7 +44,7 @@ from pipelines.store import (
 from pipelines.work import Task, Worker, failed_stage
 from schemas.columns import column
 from schemas.errors import OperatorFailed
-from schemas.tables import DOCUMENTS
+from schemas.tables import DOCUMENTS, IMAGES
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,12 @@ class _Chain:
     def columns(self, names: Iterable[str]) -> pa.Table:
         """The named columns of the whole unit, from this task's own results or from the store.
 
-        Documents see images' columns as lists along their nodes.
+        Documents see images' columns as lists along their nodes, instructions their picture's.
         """
-        return documents_seeing(self.store, self.plan, self._paths, names, fresh=self._fresh)
+        whole, unit = self.worker.plan, self.task.ref.unit
+        return columns_seen(
+            self.store, whole, self.plan.table, unit, self._paths, names, fresh=self._fresh
+        )
 
     # Stages
 
@@ -281,9 +284,9 @@ class _Chain:
         parts = [stored_schema(operator).empty_table()]
         if not len(missing):
             return parts[0]
-        payload = PAYLOADS[self.plan.table.name]
+        payload = PAYLOADS.get(self.plan.table.name)
         names = [name for name in operator.needs().names if name != payload]
-        if payload not in operator.needs().names:
+        if payload is None or payload not in operator.needs().names:
             rows = self.columns(names).take(missing)
             # What waits for others waits for all at once.
             most = rows.num_rows if operator.asks_the_world else BATCH_ROWS
@@ -293,7 +296,8 @@ class _Chain:
             rows = self.columns(dict.fromkeys([*names, *ADDRESS])).take(missing)
             parts.extend(self._measure_pages(stage, rows))
         else:
-            rows = self.columns(self.plan.table.born.names).take(missing)
+            wanted = dict.fromkeys([*names, *IMAGES.born.names])
+            rows = self.columns(wanted).take(missing)
             rows = rows.append_column(payload, archived_images(self.worker.plan.inputs, rows))
             parts.append(self._measure(stage, rows))
         return pa.concat_tables(parts)

@@ -643,6 +643,21 @@ _ALL = [
         level="node",
         of_image_nodes=True,
     ),
+    # Pictures: what is known from where they were found.
+    Column("image_route", pa.string(), "how it came: corpus, folder, search or qa", level="image"),
+    Column("page_url", pa.string(), "address of the page that shows it", level="image"),
+    Column("page_title", pa.string(), "title of that page", level="image"),
+    Column("page_text", pa.string(), "text around it on that page", level="image"),
+    Column("image_alt", pa.string(), "its alternative text on that page", level="image"),
+    Column("image_caption", pa.string(), "its caption on that page", level="image"),
+    Column("image_keyword", pa.string(), "what a search was for that found it", level="image"),
+    Column("image_licence", pa.string(), "licence, as far as its place tells", level="image"),
+    Column(
+        "given_instructions",
+        pa.list_(INSTRUCTION),
+        "instructions about it that came with it, from a public set",
+        level="image",
+    ),
     # Documents: texts and images compared.
     Column(
         "node_clip_embedding",

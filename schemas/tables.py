@@ -78,6 +78,29 @@ IMAGES = Table(
     ),
 )
 
+PICTURES = Table(
+    name=IMAGES.name,
+    version=1,
+    meaning="one row a picture to ask about, with what is known of it from where it was found",
+    born=pa.schema(
+        [
+            *IMAGES.born,
+            *columns.schema(
+                "image_route",
+                "page_url",
+                "page_title",
+                "page_text",
+                "image_alt",
+                "image_caption",
+                "image_keyword",
+                "image_licence",
+                "given_instructions",
+            ),
+        ]
+    ),
+)
+"""Images that are a job's own rows rather than born of its documents."""
+
 INSTRUCTIONS = Table(
     name="instructions",
     version=1,

@@ -269,7 +269,7 @@ def test_an_address_belongs_to_its_first_document_whatever_becomes_of_it(tmp_pat
 
 def test_without_anything_that_asks_for_images_there_are_none(tmp_path: Path) -> None:
     plan = compile_plan(load_job(_job(tmp_path, stages={}, rules={})))
-    assert plan.images is None
+    assert plan.inner is None
     assert [stage.name for stage in plan.stages] == ["extract"]
 
 
