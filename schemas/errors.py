@@ -4,6 +4,7 @@
     ├── JobError             the job file cannot be planned; lists every problem at once
     ├── GoldError            pages to evaluate on are not as they should be; lists the problems
     ├── SampleError          a labelled sample is not as it should be; lists the problems
+    ├── SeedError            files of seed questions or prompts are wrong; lists the problems
     ├── InputError           an input is missing or unreadable
     ├── OperatorFailed       an operator's program failed (not one row: the run stops)
     ├── WorkerLost           a unit's worker died more often than its retries allow
@@ -125,6 +126,12 @@ class SampleError(_Problems):
 
     where = "the sample"
     shown = 20
+
+
+class SeedError(_Problems):
+    """Files of seed questions or prompts cannot be used. `problems` holds all that is wrong."""
+
+    where = "the seeds"
 
 
 _NAMED = 40

@@ -1,0 +1,91 @@
+"""JSON Schemas of what models reply, one for each kind of instruction.
+
+They stay within what OpenAI's strict mode and llama.cpp's grammars both accept: every field is
+required, none may be added, and lists have a length. The right option of a choice comes apart from
+the wrong ones, and yes apart from no: small models get letters and balance wrong, and who reads
+the reply can place both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.errors import InputError, did_you_mean
+
+WRONG_OPTIONS = 3
+"""Of a multiple choice; with the right one, four."""
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_ANSWERED = ("short_vqa", "long_vqa")
+_KINDS = ("multiple_choice", "judgement", *_ANSWERED, "multi_round", "caption")
+
+
+def reply_schema(kind: str, count: int = 1, *, least: int | None = None) -> dict[str, Any]:
+    """What a model replies when it writes instructions.
+
+    caption: `{caption}`. multiple_choice: `{questions: [{question, correct, wrong: [3]}]}`.
+    short_vqa, long_vqa: `{questions: [{question, answer}]}`. multi_round: `{rounds: [{question,
+    answer}]}`. judgement: `{yes: [question], no: [question]}`, half of `count` each, one more yes
+    where it is odd. The schemas are the same for both languages.
+
+    Args:
+        kind: of instruction.
+        count: instructions, or rounds of a conversation, at most.
+        least: the same at least; `count` if None. Each list of a judgement has exactly its half.
+
+    Raises:
+        InputError: no such kind, or a count below 1 (2 for judgements, which need both answers).
+    """
+    if kind not in _KINDS:
+        raise InputError(f"no reply schema for '{kind}'\n    fix: {did_you_mean(kind, _KINDS)}")
+    needed = 2 if kind == "judgement" else 1
+    least = count if least is None else least
+    if not needed <= least <= count:
+        message = f"reply schema of '{kind}': {least} to {count} instructions"
+        raise InputError(f"{message}\n    fix: ask for {needed} or more, and not least > count")
+    match kind:
+        case "caption":
+            return _object(caption=_TEXT)
+        case "multiple_choice":
+            wrong = _array(_TEXT, WRONG_OPTIONS, WRONG_OPTIONS)
+            asked = _object(question=_TEXT, correct=_TEXT, wrong=wrong)
+            return _object(questions=_array(asked, least, count))
+        case "judgement":
+            yes, no = (count + 1) // 2, count // 2
+            return _object(yes=_array(_TEXT, yes, yes), no=_array(_TEXT, no, no))
+        case _:
+            pairs = _array(_object(question=_TEXT, answer=_TEXT), least, count)
+            return _object(rounds=pairs) if kind == "multi_round" else _object(questions=pairs)
+
+
+def answer_schema(kind: str, lang: str, options: int = WRONG_OPTIONS + 1) -> dict[str, Any]:
+    """What a model replies when it answers one question: `{answer}`.
+
+    A letter for a multiple_choice with as many options; yes or no (是, 否) for a judgement; text
+    for the others.
+
+    Raises:
+        InputError: no such kind.
+    """
+    if kind == "multiple_choice":
+        letters = [chr(ord("A") + place) for place in range(options)]
+        return _object(answer={"type": "string", "enum": letters})
+    if kind == "judgement":
+        words = ["是", "否"] if lang == "zh" else ["yes", "no"]
+        return _object(answer={"type": "string", "enum": words})
+    if kind not in _KINDS:
+        raise InputError(f"no answer schema for '{kind}'\n    fix: {did_you_mean(kind, _KINDS)}")
+    return _object(answer=_TEXT)
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _array(items: dict[str, Any], least: int, most: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
