@@ -61,6 +61,8 @@ class Operator(BaseModel, ABC, Generic[State]):
     """True when values come from outside, as a server's answer does."""
     offline: ClassVar[Mapping[str, Any]] = {}
     """Fields that keep an operator that `asks_the_world` from asking."""
+    store_folders: ClassVar[Mapping[str, str]] = {}
+    """Fields that name a folder, each with the one beside the store that a job gets by default."""
 
     def setup(self) -> State:
         """Load models and lists, once per worker. Returned, never stored on the operator."""

@@ -18,11 +18,23 @@ import pyarrow as pa
 from operators.registry import SOURCES
 from operators.rules import LEVELS, Comparison, Expression, parse
 from operators.sources import ADDRESS
+from pipelines.instruction_table import born_units
+from pipelines.interleaved import INTERLEAVED
+from pipelines.plan import RECIPES
 from pipelines.render import document_html
-from pipelines.store import ERRORS, InputRecord, RuleRecord, StageRecord, Store, UnitRecord
+from pipelines.seen import PICTURE_ROW
+from pipelines.store import (
+    ERRORS,
+    InputRecord,
+    RuleRecord,
+    StageRecord,
+    Store,
+    UnitRecord,
+    born_in,
+)
 from pipelines.summary import BORN, Summary, read_records, unit_refs
 from schemas.errors import CorpusError, did_you_mean
-from schemas.tables import DOCUMENTS, IMAGES, Table
+from schemas.tables import IMAGES, INSTRUCTIONS, PICTURES, Table
 
 
 @dataclass(frozen=True)
@@ -160,7 +172,8 @@ class Corpus:
     def __init__(self, store: Store, reference: dict[str, Any]) -> None:
         self.store, self.reference = store, reference
         self.job: str = reference["job"]
-        self._documents_view = TableView(store, reference, DOCUMENTS)
+        recipe = RECIPES.get(reference["recipe"], INTERLEAVED)
+        self._documents_view = TableView(store, reference, recipe.table)
         self._last_bytes: tuple[str, Any] = ("", None)
         self.stages, self.rules = self._documents_view.stages, self._documents_view.rules
 
@@ -170,7 +183,7 @@ class Corpus:
 
     @property
     def columns(self) -> list[str]:
-        """Every column that a document has."""
+        """Every column that a document (or picture) has."""
         return self._documents_view.columns
 
     @cached_property
@@ -336,14 +349,66 @@ class Corpus:
     def images(self, *columns: str, kept: bool | None = None) -> pl.DataFrame:
         """A frame of the images that documents show, one row an address, as `documents` does.
 
+        Where the job is made of pictures, of these.
+
         Raises:
             CorpusError: no such column, or no stage of the job is over images.
         """
+        if self._documents_view.table is PICTURES:
+            return self.documents(*columns, kept=kept)
         if self.images_view is None:
             raise CorpusError(
                 f"job '{self.job}' measures no images; see captures() for those in its inputs"
             )
         return self.images_view.frame(self.image_records, columns, kept=kept)
+
+    # Instructions
+
+    @cached_property
+    def instructions_view(self) -> TableView:
+        """The table of instructions.
+
+        Raises:
+            CorpusError: the job makes none.
+        """
+        found = self.reference.get(INSTRUCTIONS.name)
+        if found is None:
+            raise CorpusError(f"job '{self.job}' makes no instructions")
+        return TableView(self.store, found, INSTRUCTIONS)
+
+    @cached_property
+    def instruction_records(self) -> list[UnitRecord]:
+        """Records of the units of instructions, in the order of their pictures."""
+        groups = self.reference.get("done", {}).get("groups", {})
+        return self.instructions_view.records(born_units(self.store, groups))
+
+    def instructions(self, *columns: str, kept: bool | None = None) -> pl.DataFrame:
+        """A frame of instructions, as `documents` does; columns of their pictures are known too.
+
+        Raises:
+            CorpusError: no such column, or the job makes no instructions.
+        """
+        view = self.instructions_view
+        names = list(columns or view.table.born.names)
+        of_pictures = [name for name in names if name not in view.columns]
+        own = [name for name in names if name in view.columns]
+        parts = [
+            self._with_pictures(record, own, of_pictures) for record in self.instruction_records
+        ]
+        frame = pl.concat(parts) if parts else pl.DataFrame(schema=[*names, "kept", "dropped_by"])
+        frame = frame if kept is None else frame.filter(pl.col("kept") == kept)
+        return frame.select(*names, "kept", "dropped_by")
+
+    def _with_pictures(
+        self, record: UnitRecord, own: list[str], of_pictures: list[str]
+    ) -> pl.DataFrame:
+        view = self.instructions_view
+        frame = view.frame([record], list(dict.fromkeys([*own, PICTURE_ROW])), kept=None)
+        if not of_pictures:
+            return frame
+        home = next(r for r in self.records if r.unit == born_in(record.unit))
+        pictures = self._documents_view.frame([home], of_pictures, kept=None)
+        return frame.hstack(pictures.select(of_pictures)[frame[PICTURE_ROW].to_list()])
 
     @cached_property
     def _captures(self) -> dict[str, tuple[int, dict[str, Any]]]:

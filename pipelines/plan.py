@@ -25,6 +25,7 @@ from operators.rules import LANGUAGE_VERSION, ExpressionError, Rule, parse_rule
 from operators.shown import ImageVerdicts, ShownImages, shows_images
 from operators.sources import Source
 from pipelines.corpus_pictures import CorpusPictures
+from pipelines.instructions import INSTRUCTION_RECIPE
 from pipelines.interleaved import INTERLEAVED
 from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
 from pipelines.recipe import Recipe, Step
@@ -33,7 +34,7 @@ from schemas.errors import InputError, JobError, Problem, did_you_mean
 from schemas.job import ExportSpec, RuleSpec
 from schemas.tables import DOCUMENTS, IMAGES, INSTRUCTIONS, Table
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED,)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (INTERLEAVED, INSTRUCTION_RECIPE)}
 SOURCES = registry.SOURCES | {CorpusPictures.name: CorpusPictures}
 STORE_FOLDERS = (
     "inputs",
@@ -245,6 +246,13 @@ def normal_place(target: str) -> str:
     return os.path.normpath(Path(target).expanduser().absolute())
 
 
+def beside_store(store: str, folder: str) -> str:
+    """A local folder for what goes with a store: in it, or in the user's cache for a bucket."""
+    if is_remote(store):
+        return str(Path.home() / ".cache" / "omniloom" / fingerprint(normal_place(store)) / folder)
+    return f"{normal_place(store)}/{folder}"
+
+
 class _Planner:
     """Collects problems while it resolves a job, so that the user sees all of them at once."""
 
@@ -429,6 +437,8 @@ class _Planner:
             self.add((*path, str(step.choose)), "no such operator for this stage", fix, chosen)
             return step.operators[step.default]()
         model = step.operators[chosen]
+        for field, folder in model.store_folders.items():
+            config.setdefault(field, beside_store(self.job.store, folder))
         try:
             return model.model_validate(config)
         except ValidationError as error:

@@ -70,10 +70,10 @@ def _condition(rule: Rule, counts: RuleRecord) -> str:
     match rule.table:
         case "nodes":
             return f"{counts.first} of {counts.asked} nodes: {rule.text}"
-        case "images":
-            return f"images: {rule.text}"
-        case _:
+        case "documents":
             return rule.text
+        case table:
+            return f"{table}: {rule.text}"
 
 
 _BESIDE_CONDITION = 60  # columns of the terminal
@@ -83,7 +83,8 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
     """The funnel of a run, rules that dropped nothing summed up, and what the run computed."""
     plan, summary, out = result.plan, result.summary, console()
     out.print(
-        f"{safe(plan.jobfile.name)}: {summary.documents} documents from {summary.inputs} inputs"
+        f"{safe(plan.jobfile.name)}: {summary.documents} {plan.table.name} "
+        f"from {summary.inputs} inputs"
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("stage", "rule"):
@@ -107,9 +108,12 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
         out.print(f"stage '{stage}' is up to date; no verdicts and no export were made")
     else:
         share = summary.kept / summary.documents if summary.documents else 0
-        if plan.inner is not None:
+        if plan.inner is not None and plan.joined is not None:
             out.print(f"images    {summary.images_kept} of {summary.images} addresses kept")
-        out.print(f"kept      {summary.kept} of {summary.documents} documents ({share:.0%})")
+        out.print(f"kept      {summary.kept} of {summary.documents} {plan.table.name} ({share:.0%})")
+        if plan.inner is not None and plan.joined is None:
+            inner, kept, of = plan.inner.table.name, summary.images_kept, summary.images
+            out.print(f"accepted  {kept} of {of} {inner} ({kept / max(of, 1):.0%})")
 
 
 def _print_work(result: RunResult) -> None:

@@ -108,6 +108,16 @@ INSTRUCTION = pa.struct(
 )
 """An instruction as it is written for a picture; docs of the columns of the same names."""
 
+USAGE = pa.struct(
+    [
+        pa.field("requests", pa.int32(), nullable=False),
+        pa.field("prompt_tokens", pa.int64(), nullable=False),
+        pa.field("completion_tokens", pa.int64(), nullable=False),
+        pa.field("usd", pa.float64(), nullable=False),
+    ]
+)
+"""What asking a model took: requests, tokens, US dollars."""
+
 ERROR = pa.struct([pa.field("type", pa.string()), pa.field("message", pa.string())])
 
 
@@ -658,6 +668,84 @@ _ALL = [
         "instructions about it that came with it, from a public set",
         level="image",
     ),
+    Column(
+        "seed_similarity",
+        pa.float32(),
+        "cosine of its vector with that of the most alike seed image",
+        "-1..1",
+        level="image",
+    ),
+    Column("seed_image", pa.string(), "that seed image", level="image"),
+    # Pictures: what models wrote about them.
+    Column("picture_turn", pa.float64(), "its place in a shuffle of all pictures", "0..1", level="image"),
+    Column("caption_en", pa.string(), "description in English", level="image"),
+    Column("caption_zh", pa.string(), "description in Chinese", level="image"),
+    Column("caption_words_en", pa.int32(), "words of `caption_en`; 0 without", "words", level="image"),
+    Column(
+        "caption_signs_zh",
+        pa.int32(),
+        "letters and digits of `caption_zh`, a Han sign one of them; 0 without",
+        "characters",
+        level="image",
+    ),
+    Column(
+        "caption_problem",
+        pa.string(),
+        "why there is no description, or one that lacks what was asked for; null when all is well",
+        level="image",
+    ),
+    Column("caption_prompt", pa.string(), "what the model was asked for them", level="image"),
+    Column("caption_usage", USAGE, "what the descriptions took", level="image"),
+    Column(
+        "picture_domains",
+        pa.list_(pa.string()),
+        "domains that suit the picture, best first",
+        level="image",
+    ),
+    Column(
+        "candidates",
+        pa.list_(INSTRUCTION),
+        "instructions that a model wrote about the picture",
+        level="image",
+    ),
+    Column("generation_usage", USAGE, "what `candidates` took", level="image"),
+    Column(
+        "expansions",
+        pa.list_(INSTRUCTION),
+        "conversations of several rounds that a model wrote about the picture",
+        level="image",
+    ),
+    Column("expansion_usage", USAGE, "what `expansions` took", level="image"),
+    # Instructions: the same questions asked again.
+    Column(
+        "blind_answers",
+        pa.list_(pa.string()),
+        "answers of a model that is given nothing but the question",
+        level="instruction",
+    ),
+    Column(
+        "blind_agreement",
+        pa.float32(),
+        "share of these that agree with the answer: how well it can be guessed; null for answers "
+        "too long to be compared",
+        "0..1",
+        level="instruction",
+    ),
+    Column("blind_usage", USAGE, "what `blind_answers` took", level="instruction"),
+    Column(
+        "repeated_answers",
+        pa.list_(pa.string()),
+        "answers of a model that is asked the question again",
+        level="instruction",
+    ),
+    Column(
+        "self_consistency",
+        pa.float32(),
+        "share of these that agree with the answer; null for answers too long to be compared",
+        "0..1",
+        level="instruction",
+    ),
+    Column("consistency_usage", USAGE, "what `repeated_answers` took", level="instruction"),
     # Documents: texts and images compared.
     Column(
         "node_clip_embedding",

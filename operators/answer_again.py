@@ -1,0 +1,126 @@
+"""The same questions asked again: without the picture, to see which can be guessed, and with it,
+to see which are answered alike.
+
+A question that a model answers right from its words alone teaches nothing about the picture. An
+answer that the model does not give again is likely wrong (self-consistency, Wang et al. 2023,
+arXiv 2203.11171). Both are shares of agreeing answers; a rule decides what share is too much or
+too little. Long answers are not asked for again: two of them agree in meaning, not in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from operators.asking import Asks, Question, all_answered, by_rows, written
+from operators.base import by_row
+from operators.chat import Chat, Reply
+from operators.reply_schemas import answer_schema
+from operators.verifiers import same_answer
+from schemas import columns
+
+_COMPARED = ("judgement", "multiple_choice", "short_vqa")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ASKED = ("turns", "options", "instruction_kind", "instruction_lang", "reply_problem")
+
+
+class _AsksAgain(Asks):
+    """An operator that asks questions of instructions again, several times."""
+
+    table = "instructions"
+    prompt: ClassVar[str]
+
+    samples: int = Field(1, ge=1, description="how often a question is asked")
+
+    def measure(self, batch: pa.Table, chat: Chat) -> pa.Table:
+        """Ask each question; options come in another order each time."""
+        rows = batch.to_pylist()
+        questions = [
+            self._question(index, row, sample)
+            for index, row in enumerate(rows)
+            if row["instruction_kind"] in _COMPARED and row["turns"] and not row["reply_problem"]
+            for sample in range(self.samples)
+        ]
+        self.ask(chat, questions, _no_problem)
+        results = by_row(_agreement, rows, by_rows(questions, len(rows)))
+        return written(self.writes, results)
+
+    def _question(self, index: int, row: dict[str, Any], sample: int) -> Question:
+        kind, lang, options = row["instruction_kind"], row["instruction_lang"], row["options"]
+        order = [*range(len(options))]
+        order = order[sample % max(len(order), 1) :] + order[: sample % max(len(order), 1)]
+        shown = [f"{_LETTERS[place]}. {options[was]}" for place, was in enumerate(order)]
+        prompt = self.data.prompt(
+            self.prompt, lang, question=row["turns"][0]["question"], options=shown,
+            **self._slots(row),
+        )  # fmt: skip
+        answer = answer_schema(kind, lang, len(options) or 4)
+        request = self.request(prompt, row, answer, sample=sample)
+        return Question(index, lang, request, about=order)
+
+    def _slots(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What the prompt shows besides the question."""
+        return {}
+
+
+def _no_problem(question: Question, reply: Reply) -> str | None:
+    """Whatever is answered is an answer."""
+    return None
+
+
+def _agreement(row: dict[str, Any], questions: list[Question]) -> list[Any]:
+    """The answers, the share of those that agree, and what they took."""
+    usage = all_answered(questions)
+    if not questions:
+        return [None, None, asdict(usage)]
+    answers = [_answer(question) for question in questions]
+    alike = [
+        same_answer(
+            row["instruction_kind"], row["turns"][0]["answer"], answer, row["options"],
+            row["instruction_lang"],
+        )
+        for answer in answers
+    ]  # fmt: skip
+    return [answers, sum(alike) / len(alike), asdict(usage)]
+
+
+def _answer(question: Question) -> str:
+    """The answer; a letter as the instruction's own options have it. Nothing where none came."""
+    if question.reply is None:
+        return ""
+    said = str(question.reply.data["answer"]).strip()
+    order = question.about
+    return _LETTERS[order[_LETTERS.index(said)]] if order and said in _LETTERS else said
+
+
+class AnswerBlind(_AsksAgain):
+    """Which questions can be answered without their picture."""
+
+    name = "answer_blind"
+    tag = "blind"
+    prompt = "image_off"
+    reads = columns.schema(*_ASKED)
+    writes = columns.schema("blind_answers", "blind_agreement", "blind_usage")
+
+    def _shows(self) -> bool:
+        return False
+
+
+class AnswerAgain(_AsksAgain):
+    """Which questions get the same answer when they are asked again."""
+
+    name = "answer_again"
+    tag = "consistency"
+    prompt = "self_consistency"
+    reads = columns.schema(*_ASKED, "caption_en", "caption_zh", "image_text")
+    writes = columns.schema("repeated_answers", "self_consistency", "consistency_usage")
+
+    samples: int = Field(3, ge=1, description="how often a question is asked")
+
+    def _slots(self, row: dict[str, Any]) -> dict[str, Any]:
+        other = "en" if row["instruction_lang"] == "zh" else "zh"
+        caption = row[f"caption_{row['instruction_lang']}"] or row[f"caption_{other}"]
+        return {"caption": caption, "texts": row["image_text"]}

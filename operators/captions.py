@@ -1,0 +1,151 @@
+"""Detailed descriptions of pictures, written by a model that sees them or by one that reads.
+
+What is asked follows MMInstruct (Liu et al. 2024, arXiv 2407.15838): a description of at least 120
+words in English or 200 characters in Chinese, of at least 200 where text was read in the picture.
+A model that sees nothing is given what the page says of the picture, and has no least length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from operators.asking import Asks, Question, all_answered, by_rows, written
+from operators.base import Operator, by_row, measured
+from operators.chat import Chat, Reply
+from operators.reply_schemas import reply_schema
+from operators.seeds import Seeds
+from schemas import columns
+
+Lang = Literal["en", "zh"]
+CONTEXT = ("page_title", "page_text", "image_alt", "image_caption", "image_keyword", "image_text")
+"""What is known of a picture besides itself."""
+
+
+class PictureTurns(Operator[None]):
+    """The order in which pictures have their turn: a shuffle that is the same everywhere.
+
+    A rule `picture_turn < 0.1` takes a tenth of the pictures, and a greater bound adds to them.
+    """
+
+    name = "picture_turns"
+    table = "images"
+    reads = columns.schema("image_sha256")
+    writes = columns.schema("picture_turn")
+
+    seed: int = Field(0, description="another seed, another shuffle")
+
+    def measure(self, batch: pa.Table, state: None) -> pa.Table:
+        """A number from 0 to 1 for each picture, by its bytes."""
+        turns = [
+            None if digest is None else self._turn(digest)
+            for digest in batch["image_sha256"].to_pylist()
+        ]
+        return measured(self.writes, [turns])
+
+    def _turn(self, digest: str) -> float:
+        hashed = hashlib.blake2b(f"{self.seed} {digest}".encode(), digest_size=8).digest()
+        return int.from_bytes(hashed) / 2**64
+
+
+class WriteCaptions(Asks):
+    """A description of each picture in one or two languages."""
+
+    name = "write_captions"
+    table = "images"
+    tag = "caption"
+    reads = columns.schema(*CONTEXT)
+    writes = columns.schema(
+        "caption_en",
+        "caption_zh",
+        "caption_words_en",
+        "caption_signs_zh",
+        "caption_problem",
+        "caption_prompt",
+        "caption_usage",
+    )
+
+    langs: tuple[Lang, ...] = Field(("en",), min_length=1, description="languages, en or zh")
+    min_words_en: int = Field(120, ge=0, description="least words that are asked for in English")
+    min_signs_zh: int = Field(200, ge=0, description="least characters asked for in Chinese")
+    min_with_text: int = Field(
+        200, ge=0, description="least length in either language where there is text in the picture"
+    )
+
+    def measure(self, batch: pa.Table, chat: Chat) -> pa.Table:
+        """Ask for a description in each language, and once more where it is unusable or short."""
+        rows = batch.to_pylist()
+        questions = [
+            self._question(index, row, lang)
+            for index, row in enumerate(rows)
+            for lang in self.langs
+            if self._shows() or _known(row)
+        ]
+        self.ask(chat, questions, lambda question, reply: self._lack(question, reply))
+        results = by_row(_captions, by_rows(questions, len(rows)))
+        return written(self.writes, results)
+
+    def _question(self, index: int, row: dict[str, Any], lang: Lang) -> Question:
+        data, texts = self.data, row["image_text"]
+        slots = {"domain": row["image_keyword"], "knowledge": knowledge(data, row, lang)}
+        floor = self._floor(row, lang)
+        if not self._shows():
+            prompt = data.prompt("caption_from_text", lang, texts=texts, **slots)
+        elif texts:
+            prompt = data.prompt("caption_with_text", lang, texts=texts, floor=floor, **slots)
+        else:
+            prompt = data.prompt("caption", lang, floor=floor, **slots)
+        request = self.request(prompt, row, reply_schema("caption"))
+        return Question(index, lang, request, about=floor)
+
+    def _floor(self, row: dict[str, Any], lang: Lang) -> int:
+        if not self._shows():
+            return 1
+        if row["image_text"]:
+            return self.min_with_text
+        return self.min_signs_zh if lang == "zh" else self.min_words_en
+
+    def _lack(self, question: Question, reply: Reply) -> str | None:
+        length, floor = _length(_text(reply), question.lang), question.about
+        unit = "characters" if question.lang == "zh" else "words"
+        return f"short: {length} {unit}, at least {floor} were asked for" if length < floor else None
+
+
+def _known(row: dict[str, Any]) -> bool:
+    return any(row[name] for name in CONTEXT)
+
+
+def knowledge(data: Seeds, row: dict[str, Any], lang: str) -> str | None:
+    """What the page says of a row's picture, for prompts."""
+    return data.knowledge(
+        lang,
+        title=row["page_title"],
+        alt=row["image_alt"],
+        caption=row["image_caption"],
+        text=row["page_text"],
+    )
+
+
+def _captions(questions: list[Question]) -> list[Any]:
+    """A picture's values; `questions` are those about it."""
+    usage = all_answered(questions)
+    texts = {q.lang: _text(q.reply) for q in questions if q.reply is not None}
+    en, zh = texts.get("en") or None, texts.get("zh") or None
+    problems = [f"{q.lang}: {q.problem}" for q in questions if q.problem]
+    problem = "; ".join(problems) if questions else "nothing is known of the picture"
+    prompts = "\n\n".join(question.request.prompt for question in questions)
+    lengths = _length(en or "", "en"), _length(zh or "", "zh")
+    return [en, zh, *lengths, problem or None, prompts or None, asdict(usage)]
+
+
+def _text(reply: Reply | None) -> str:
+    return str(reply.data["caption"]).strip() if reply is not None else ""
+
+
+def _length(text: str, lang: str) -> int:
+    """Words, or in Chinese letters and digits."""
+    return sum(map(str.isalnum, text)) if lang == "zh" else len(text.split())
