@@ -111,10 +111,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class ChatFailure:
-    """Why there is no answer: `cause` is a short name (`timeout`, `refused`, `malformed`, ...)."""
+    """Why there is no answer: `cause` is a short name (`timeout`, `refused`, `malformed`, ...).
+
+    `text` is what the model said where it said something that is no answer, as a repair needs it.
+    """
 
     cause: str
     message: str
+    text: str | None = None
 
 
 Answer = Reply | ChatFailure

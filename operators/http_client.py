@@ -65,6 +65,7 @@ _LONGEST_BACKOFF_S = 30.0
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _REFUSING = frozenset((401, 402, 403, 407, 451))
 _BUSY = frozenset((429, 503))
+_SECONDS = re.compile(r"\d+(\.\d+)?")
 _SETTLED = frozenset(("host_down", "robots_unreachable"))  # retrying at once is no use
 
 
@@ -419,7 +420,7 @@ class HttpClient:
         headers = response.headers
         answer.code = code = response.status
         if "Retry-After" in headers:
-            answer.retry_after = _seconds(headers["Retry-After"])
+            answer.retry_after = retry_after_s(headers["Retry-After"])
         if code in _REFUSING:
             raise _refused(f"http_{code}")
         if code >= 400:
@@ -593,9 +594,9 @@ def _plain(header: str | None) -> str | None:
     return header if usable else None
 
 
-def _seconds(retry_after: str) -> float | None:
+def retry_after_s(retry_after: str) -> float | None:
     """Seconds that a Retry-After header asks for; None when it cannot be read."""
-    if retry_after.strip().isdecimal():
+    if _SECONDS.fullmatch(retry_after.strip()):
         return float(retry_after.strip()[:9])
     try:
         moment = parsedate_to_datetime(retry_after)
@@ -636,7 +637,7 @@ class ClientThread:
     """
 
     def __init__(self, policy: Policy, resolve: Resolve = system_addresses) -> None:
-        _allow_open_files(1024 + _OPEN_FILES * policy.concurrency)
+        allow_open_files(1024 + _OPEN_FILES * policy.concurrency)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, "fetch"))
         thread = threading.Thread(target=self._loop.run_forever, name="fetch", daemon=True)
@@ -663,7 +664,7 @@ class ClientThread:
             raise
 
 
-def _allow_open_files(wanted: int) -> None:
+def allow_open_files(wanted: int) -> None:
     """Raise what this process may open towards `wanted`; too few would look like dead servers."""
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
