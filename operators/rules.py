@@ -30,9 +30,14 @@ from schemas.errors import did_you_mean
 LANGUAGE_VERSION = 1
 """Raise it when the same rule gives other answers: verdicts are then made anew."""
 
-Level = Literal["document", "node", "image"]
-RuledTable = Literal["documents", "nodes", "images"]
-LEVELS: dict[RuledTable, Level] = {"documents": "document", "nodes": "node", "images": "image"}
+Level = Literal["document", "node", "image", "instruction"]
+RuledTable = Literal["documents", "nodes", "images", "instructions"]
+LEVELS: dict[RuledTable, Level] = {
+    "documents": "document",
+    "nodes": "node",
+    "images": "image",
+    "instructions": "instruction",
+}
 """What the columns describe that rules of a table judge by."""
 Kind = Literal["number", "text", "boolean", "list of numbers", "list of texts", "null"]
 

@@ -40,7 +40,7 @@ class Execution(_Strict):
 class RuleSpec(_Strict):
     """One rule: an expression over measured columns that says which rows stay or go."""
 
-    table: Literal["documents", "nodes", "images"] = Field(
+    table: Literal["documents", "nodes", "images", "instructions"] = Field(
         "documents", description="what the rule judges"
     )
     keep: str | None = Field(None, description="rows for which this holds stay, all others go")
