@@ -179,6 +179,92 @@ def _instruction_columns() -> list[Column]:
     return [*born, place]
 
 
+def _picture_columns() -> list[Column]:
+    """What is known of a picture that instructions are written for."""
+    meanings = {
+        "caption_en": "description of the image in English, by a model",
+        "caption_zh": "description of the image in Chinese, by a model",
+        "image_alt": "alternative text of the image where it was found",
+        "image_caption": "caption of the image where it was found",
+        "page_title": "title of the page that the image was found on",
+        "page_text": "text around the image on that page",
+    }
+    return [Column(name, pa.string(), meaning, level="image") for name, meaning in meanings.items()]
+
+
+def _instruction_measures() -> list[Column]:
+    """What is measured of an instruction: of its own text, against its picture, in the corpus."""
+    counts = {
+        "turn_count": ("rounds of question and answer", "rounds"),
+        "question_char_count": ("characters of all questions", "characters"),
+        "question_word_count": ("words of all questions; a Han sign is one", "words"),
+        "answer_char_count": ("characters of all answers", "characters"),
+        "answer_word_count": ("words of all answers; a Han sign is one", "words"),
+        "option_count": ("options of the question", "options"),
+        "distinct_option_count": ("options that differ but for case and punctuation", "options"),
+        "blank_text_count": ("questions, answers and options without a word", "texts"),
+        "unasked_question_count": ("questions that neither ask nor request", "questions"),
+        "refusal_count": ("answers that refuse, or speak of their writer as a model", "answers"),
+        "source_leak_count": (
+            "questions and answers that speak of the caption, description or list of texts that "
+            "their writer had in place of the picture",
+            "texts",
+        ),
+        "chat_phrase_count": ("answers with a chat's small talk ('Sure! Here is')", "answers"),
+        "placeholder_count": ("texts with wildcards left over: <object>, ___, [name]", "texts"),
+        "error_answer_count": ("answers that are an error word ('null', 'N/A') alone", "answers"),
+        "claim_count": ("claims of the answers that something can be said of", "claims"),
+        "known_word_count": (
+            "different words known of the picture in the instruction's language",
+            "words",
+        ),
+        "question_cluster_size": (
+            "instructions of the same picture, kind and language that nearly repeat its question, "
+            "itself too; null when there is no other",
+            "instructions",
+        ),
+        "question_answer_count": (
+            "instructions of the corpus, of any picture, that have the same question and answer",
+            "instructions",
+        ),
+        "question_answer_rank": ("how many of them come before this one", "instructions"),
+    }
+    shares = {
+        "answer_repetition_ratio": "share of the answer's words in runs of four words that it said "
+        "before; of several answers the greatest",
+        "grounded_share": "share of the claims' words that are known of the picture; "
+        "null without claims or without anything known",
+    }
+    flags = {
+        "answer_in_range": "whether each answer is one that the kind allows: a letter of an "
+        "option, yes or no in the language; null for other kinds",
+        "answer_in_question": "whether the question gives its answer away; "
+        "null for judgements and long answers",
+        "right_option_longest": "whether the right option is longer than all others; "
+        "null for other kinds than multiple_choice",
+    }
+    texts = {
+        "question_lang": "language of the questions; und where it cannot be told",
+        "answer_lang": "language of the answers; und where it cannot be told",
+        "question_duplicate_of": "instruction_id of the first instruction of the same picture, "
+        "kind and language whose question this one nearly repeats; null for the first",
+        "translation_of": "instruction_id of the first of two instructions of the same picture "
+        "and kind in different languages that ask the same; null for the first",
+    }
+    lists = {
+        "ungrounded_claims": "claims of the answers few of whose words are known of the picture",
+        "ungrounded_numbers": "numbers in the answers that are not known of the picture",
+    }
+    level: Literal["instruction"] = "instruction"
+    return [
+        *(Column(name, pa.int32(), *meaning, level=level) for name, meaning in counts.items()),
+        *(Column(name, pa.float32(), text, "0..1", level=level) for name, text in shares.items()),
+        *(Column(name, pa.bool_(), text, level=level) for name, text in flags.items()),
+        *(Column(name, pa.string(), text, level=level) for name, text in texts.items()),
+        *(Column(name, pa.list_(pa.string()), text, level=level) for name, text in lists.items()),
+    ]
+
+
 def _ngram_columns() -> list[Column]:
     tops = [
         Column(
@@ -771,7 +857,7 @@ _ALL = [
     ),
 ]
 
-_ALL += _instruction_columns()
+_ALL += [*_picture_columns(), *_instruction_columns(), *_instruction_measures()]
 
 COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}
 
