@@ -46,7 +46,7 @@ class Operator(BaseModel, ABC, Generic[State]):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
-    table: ClassVar[Literal["documents", "images"]] = "documents"
+    table: ClassVar[Literal["documents", "images", "instructions"]] = "documents"
     """Whose rows it measures."""
     version: ClassVar[int] = 1
     """Raise it when the same config gives other values."""

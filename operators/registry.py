@@ -24,6 +24,7 @@ from operators.language import LanguageId
 from operators.minhash import MinHash
 from operators.pii import Pii
 from operators.pixels import MeasureImages
+from operators.review_outcome import ReviewOutcome
 from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
@@ -60,6 +61,7 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         DetectFaces,
         DetectText,
         ReadText,
+        ReviewOutcome,
     )
 }
 
