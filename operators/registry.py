@@ -25,6 +25,7 @@ from operators.minhash import MinHash
 from operators.pictures import PictureFolder, SearchResults
 from operators.pii import Pii
 from operators.pixels import MeasureImages
+from operators.review_outcome import ReviewOutcome
 from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
@@ -61,6 +62,7 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         DetectFaces,
         DetectText,
         ReadText,
+        ReviewOutcome,
     )
 }
 

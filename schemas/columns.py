@@ -859,6 +859,48 @@ _ALL = [
 
 _ALL += [*_picture_columns(), *_instruction_columns(), *_instruction_measures()]
 
+
+def _review_columns() -> list[Column]:
+    """What people decided about an instruction; null where nobody dealt with it."""
+    return [
+        Column(
+            "review_status",
+            pa.string(),
+            "accepted, edited, rejected, disputed (as many for as against), or pending (taken "
+            "back, returned or skipped); null where nobody dealt with it",
+            level="instruction",
+        ),
+        Column(
+            "reviewed_turns",
+            pa.list_(TURN),
+            "the turns as a reviewer edited them; null where `turns` stand as they are",
+            level="instruction",
+        ),
+        Column(
+            "reviewed_options",
+            pa.list_(pa.string()),
+            "the options as a reviewer edited them; null where `options` stand as they are",
+            level="instruction",
+        ),
+        Column(
+            "review_seconds",
+            pa.float32(),
+            "time that all reviewers spent on it",
+            "seconds",
+            level="instruction",
+        ),
+        Column(
+            "review_count",
+            pa.int32(),
+            "reviewers whose opinion counts",
+            "people",
+            level="instruction",
+        ),
+    ]
+
+
+_ALL += _review_columns()
+
 COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}
 
 
