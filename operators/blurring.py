@@ -105,9 +105,10 @@ def _saved(image: Image.Image, kind: str, before: Image.Image) -> bytes:
 
 
 def with_blurred_faces(documents: pa.Table) -> pa.Table:
-    """The documents' columns `image_data` and `image_sha256` with all faces blurred.
+    """The columns `image_data` and `image_sha256` of documents or instructions, faces blurred.
 
-    Both are lists along the nodes, as is `image_faces`. An image in which nobody has looked for
+    Of documents they are lists along the nodes, as is `image_faces`; of instructions, which have
+    one image each, they are single values. An image in which nobody has looked for
     faces, or that cannot be blurred, loses its bytes: it must not go out by mistake. The digest is
     that of the new bytes, so that a file's name still tells its content.
 
@@ -124,6 +125,11 @@ def with_blurred_faces(documents: pa.Table) -> pa.Table:
             known[key] = _blurred_or_none(data, faces)
         return known[key]
 
+    if not pa.types.is_list(documents.schema.field(DATA).type):
+        pairs = zip(documents[DATA].to_pylist(), documents[FACES].to_pylist(), strict=True)
+        single = [replaced(data, faces) for data, faces in pairs]
+        named = [_digest(data) for data in single]
+        return _replaced(_replaced(documents, DATA, single), SHA256, named)
     found: list[list[bytes | None] | None] = []
     for row, faces in zip(documents[DATA].to_pylist(), documents[FACES].to_pylist(), strict=True):
         if row is not None and len(row) != len(faces or ()):

@@ -1,10 +1,17 @@
-"""Exports: views of kept documents as trainers read them, by name."""
+"""Exports: views of kept documents and instructions as trainers read them, by name."""
 
 from __future__ import annotations
 
 from operators.export_conversations import InternVLFormat
 from operators.export_format import Format
 from operators.export_hf import HfFormat
+from operators.export_instructions import (
+    InstructionsParquetFormat,
+    InternVLChatFormat,
+    LlavaInstructFormat,
+    MessagesFormat,
+    MMInstructFormat,
+)
 from operators.export_llava import LlavaFormat
 from operators.export_mmc4 import Mmc4Format
 from operators.export_obelics import ObelicsFormat
@@ -26,6 +33,11 @@ FORMATS: dict[str, type[Format]] = {
         HfFormat,
         PairsFormat,
         TextFormat,
+        MMInstructFormat,
+        LlavaInstructFormat,
+        InternVLChatFormat,
+        MessagesFormat,
+        InstructionsParquetFormat,
     )
 }
 

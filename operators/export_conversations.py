@@ -119,23 +119,31 @@ class InternVLFormat(Format):
         return row | {"conversations": conversation(sample)}
 
     def companions(self, shards: Sequence[tuple[str, int]]) -> dict[str, bytes]:
-        """`meta.json`: an entry a shard, with full addresses because trainers run elsewhere."""
-        target = self.spec.to.rstrip("/")
-        if not is_remote(target):
-            target = str(Path(target).expanduser().absolute())
-        meta = {
-            name.removesuffix(".jsonl"): {
-                "root": f"{target}/",
-                "annotation": f"{target}/{name}",
-                "data_augment": False,
-                "max_dynamic_patch": self.spec.max_tiles,
-                "repeat_time": 1,
-                "length": rows,
-            }
-            for name, rows in shards
-            if rows
+        """`meta.json`."""
+        return {"meta.json": internvl_meta(self.spec, shards)}
+
+
+def internvl_meta(spec: ExportSpec, shards: Sequence[tuple[str, int]]) -> bytes:
+    """InternVL's `meta.json`: an entry a shard that is not empty.
+
+    Addresses are full ones because trainers run elsewhere.
+    """
+    target = spec.to.rstrip("/")
+    if not is_remote(target):
+        target = str(Path(target).expanduser().absolute())
+    meta = {
+        name.removesuffix(".jsonl"): {
+            "root": f"{target}/",
+            "annotation": f"{target}/{name}",
+            "data_augment": False,
+            "max_dynamic_patch": spec.max_tiles,
+            "repeat_time": 1,
+            "length": rows,
         }
-        return {"meta.json": _pretty(meta)}
+        for name, rows in shards
+        if rows
+    }
+    return json.dumps(meta, indent=1).encode() + b"\n"
 
 
 def sample_tokens(images: int, turns_: int, max_tiles: int) -> int:
@@ -199,7 +207,3 @@ def _broken(text: str, most: int) -> tuple[str, str]:
     space = max(text.rfind(sign, most // 2, most) for sign in " \n\t")
     at = space + 1 if space > 0 else most
     return text[:at], text[at:]
-
-
-def _pretty(data: object) -> bytes:
-    return json.dumps(data, indent=1).encode() + b"\n"

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -177,7 +178,7 @@ def harmless(text: str) -> str:
 
 @dataclass(frozen=True)
 class Beside:
-    """An image file beside the shards."""
+    """A file beside the shards."""
 
     path: str
     size: int
@@ -185,7 +186,7 @@ class Beside:
 
 
 class ImageFiles:
-    """Where a shard's image files go; each is written once, whatever shards show it.
+    """Where the files beside a shard go: image files, each written once whatever shards show it.
 
     Without `files` nothing is written, as for a sample that is only weighed.
     """
@@ -202,3 +203,9 @@ class ImageFiles:
             sha256 = image.values["image_sha256"]
             self.written[path] = Beside(path, len(image.data), sha256)
         return path
+
+    def put_own(self, path: str, source: Path) -> None:
+        """Put a copy of a local file at `path` of the target: one that is of this shard alone."""
+        if self.files is not None:
+            size, sha256 = source.stat().st_size, self.files.put(path, source)
+            self.written[path] = Beside(path, size, sha256)

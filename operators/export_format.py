@@ -65,6 +65,8 @@ class Format(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    table: ClassVar[str] = "documents"
+    """The table whose rows it writes."""
     meaning: ClassVar[str]
     consumer: ClassVar[str]
     """Who reads it."""
@@ -153,7 +155,8 @@ class Format(ABC):
 
 # --- JSON lines, one JSON list -------------------------------------------------------------------
 
-RowsOf = Callable[[Document], Iterable[Row]]
+RowsOf = Callable[[Any], Iterable[Row]]
+"""The rows of a `Document`, or of what else a writer's `write` hands to `add`."""
 
 
 def to_json(row: Any) -> str:

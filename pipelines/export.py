@@ -7,8 +7,9 @@ sees half an export, and a killed export goes on where it was:
     _RUNNING.json {clean: true}    every shard that is there is a shard of this export
     _SUCCESS.json                  complete; written last, lists every shard with its checksum
 
-Image files beside the shards are named after their content or address and put in place before the
-shard that names them; a list a shard, below `lists/`, tells them with size and checksum.
+Files beside the shards are put in place before the shard that they belong to: image files, named
+after their content or address, and a shard's own files of other names. A list a shard, below
+`lists/`, tells them with size and checksum.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ RUNNING = "_RUNNING.json"
 _SAMPLE_DOCUMENTS = 200
 
 _NAMES = re.compile(
-    r"train-\d{5,}-of-\d{5,}\.\w+(\.\w+)?"
+    r"(train|provenance)-\d{5,}-of-\d{5,}\.\w+(\.\w+)?"
     r"|data/docs_shard_\d+_v2\.jsonl\.zip"
     r"|lists/\d{5,}-of-\d{5,}\.jsonl"
     r"|images/[0-9a-f]{2}/[0-9a-f]{64}\.\w+"
     r"|images/[0-9a-f]{64}"
-    r"|(meta|length|shard_id_range|sizes)\.json"
+    r"|jsons_all/(caption|qa)_\w+(-\d{5,}-of-\d{5,})?\.jsonl"
+    r"|jsons_per_domain/(caption|qa)_per_domain/[\w-]+?(-\d{5,}-of-\d{5,})?\.jsonl"
+    r"|(meta|length|shard_id_range|sizes|dataset_info)\.json"
 )
 """What exports write below their target, besides the markers."""
 RunTasks = Callable[[Sequence[ShardTask]], Iterable[tuple[ShardTask, ShardRecord]]]

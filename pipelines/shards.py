@@ -58,7 +58,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """A finished shard file, and the list of the image files that it names, if it names any."""
+    """A finished shard file, and the list of the files beside it (`images`), if there are any."""
 
     name: str
     rows: int
@@ -69,13 +69,13 @@ class ShardRecord:
 
 @dataclass(frozen=True)
 class ShardTask(PlainTask):
-    """Write one export file, and before it the image files that it names and their list."""
+    """Write one export file, and before it the files beside it and their list."""
 
     export: ExportSpec
     name: str
     slices: tuple[Slice, ...]
     image_list: str
-    """Where the list of its image files is put, if there are any."""
+    """Where the list of the files beside it is put, if there are any."""
 
     @property
     def key(self) -> str:
@@ -86,7 +86,7 @@ class ShardTask(PlainTask):
         return sum(part.stop - part.start for part in self.slices)
 
     def run(self, worker: Worker) -> ShardRecord:
-        """Write to a temporary file, then put it in place whole, after its images.
+        """Write to a temporary file, then put it in place whole, after the files beside it.
 
         So a shard that is there is complete.
         """

@@ -197,3 +197,116 @@ def internvl(
                     assert turn["value"]
                     parts.append(("text", turn["value"]))
             yield item["id"].rpartition("-")[0], parts
+
+
+# --- Instructions --------------------------------------------------------------------------------
+# A dialogue is the picture's part, or its address where no folder is given, and the rounds: what
+# the trainer asks, without the mark, and what is learnt.
+
+Dialogue = tuple[Part, list[tuple[str, str]]]
+
+
+def _dialogue(name: str, said: list[dict[str, str]], root: Path | None) -> Dialogue:
+    """A row's conversation, where one mark at the start of the first round is the one picture."""
+    assert [turn["from"] for turn in said] == ["human", "gpt"] * (len(said) // 2)
+    assert said
+    assert sum(turn["value"].count("<image>") for turn in said) == 1
+    first = said[0]["value"]
+    assert first == "<image>" or first.startswith("<image>\n")
+    asked = [first.removeprefix("<image>").removeprefix("\n"), *(t["value"] for t in said[2::2])]
+    learnt = [turn["value"] for turn in said[1::2]]
+    assert all(learnt), "nothing is learnt"
+    part = ("image", name) if root is None else image_part((root / name).read_bytes())
+    return part, list(zip(asked, learnt, strict=True))
+
+
+def llava_instruct(annotation: Path, image_folder: Path | None) -> Iterator[tuple[str, Dialogue]]:
+    """LLaVA's list; the loader draws another sample at random where a picture does not open."""
+    rows = json.loads(annotation.read_text("utf-8"))
+    assert isinstance(rows, list)
+    for row in rows:
+        assert {"id", "image", "conversations"} <= set(row)
+        assert all(set(turn) == {"from", "value"} for turn in row["conversations"])
+        assert isinstance(row["image"], str)
+        yield row["id"], _dialogue(row["image"], row["conversations"], image_folder)
+
+
+def mminstruct(
+    folder: Path, image_folder: Path | None
+) -> tuple[dict[str, list[tuple[str, Dialogue]]], dict[str, list[tuple[str, Dialogue]]]]:
+    """The files by task and language, and those by domain, by name; what both say is the same."""
+    found: list[dict[str, list[tuple[str, Dialogue]]]] = []
+    for pattern in ("jsons_all/*.jsonl", "jsons_per_domain/*_per_domain/*.jsonl"):
+        files: dict[str, list[tuple[str, Dialogue]]] = {}
+        for path in sorted(folder.glob(pattern)):
+            rows = [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1]]
+            assert rows, "a file without rows cannot be loaded"
+            assert all(list(row) == ["id", "image", "conversations"] for row in rows)
+            files[str(path.relative_to(folder))] = [
+                (row["id"], _dialogue(row["image"], row["conversations"], image_folder))
+                for row in rows
+            ]
+        found.append(files)
+    every, by_domain = found
+    assert sorted(repr(r) for rows in every.values() for r in rows) == sorted(
+        repr(r) for rows in by_domain.values() for r in rows
+    )
+    return every, by_domain
+
+
+def internvl_chat(folder: Path) -> Iterator[tuple[str, Dialogue]]:
+    """Samples of the meta file, one picture each, of the size that the row tells."""
+    for entry in json.loads((folder / "meta.json").read_text("utf-8")).values():
+        assert {"root", "annotation", "data_augment", "repeat_time", "length"} <= set(entry)
+        assert isinstance(entry["max_dynamic_patch"], int)
+        annotation = Path(entry["annotation"])
+        assert annotation.name.endswith("jsonl")
+        lines = annotation.read_text("utf-8").split("\n")[:-1]
+        assert len(lines) == entry["length"]
+        for line in lines:
+            row = json.loads(line)
+            assert "length" not in row, "the loader would take it for a number of tokens"
+            root = Path(entry["root"])
+            with Image.open(root / row["image"]) as image:
+                assert image.size == (row["width"], row["height"])
+            yield row["id"], _dialogue(row["image"], row["conversations"], root)
+
+
+def sharegpt(folder: Path, media: Path | None) -> Iterator[Dialogue]:
+    """ShareGPT's rows as LLaMA-Factory finds them by `dataset_info.json`."""
+    for info in json.loads((folder / "dataset_info.json").read_text("utf-8")).values():
+        assert info["formatting"] == "sharegpt"
+        said, images = info["columns"]["messages"], info["columns"]["images"]
+        for line in (folder / info["file_name"]).read_text("utf-8").split("\n")[:-1]:
+            row = json.loads(line)
+            marks = sum(turn["value"].count("<image>") for turn in row[said])
+            assert marks == len(row[images]) == 1
+            yield _dialogue(row[images][0], row[said], media)
+
+
+def openai_chat(path: Path, media: Path | None) -> Iterator[Dialogue]:
+    """Chats as OpenAI's checks of fine-tuning files ask for them."""
+    for line in path.read_text("utf-8").split("\n")[:-1]:
+        row = json.loads(line)
+        assert list(row) == ["messages"]
+        messages = row["messages"]
+        assert [m["role"] for m in messages] == ["user", "assistant"] * (len(messages) // 2)
+        assert all(set(m) == {"role", "content"} for m in messages)
+        shown, *texts = messages[0]["content"]
+        assert shown["type"] == "image_url"
+        assert [part["type"] for part in texts] in ([], ["text"])
+        url = shown["image_url"]["url"]
+        if url.startswith("data:"):
+            head, _, data = url.partition(",")
+            content = base64.b64decode(data, validate=True)
+            with Image.open(io.BytesIO(content)) as image:
+                assert head == f"data:image/{(image.format or '').lower()};base64"
+            part = image_part(content)
+        else:
+            part = ("image", url) if media is None else image_part((media / url).read_bytes())
+        first = "".join(text["text"] for text in texts)
+        asked = [first, *(m["content"] for m in messages[2::2])]
+        learnt = [m["content"] for m in messages[1::2]]
+        assert all(isinstance(text, str) for text in (*asked, *learnt))
+        assert all(learnt)
+        yield part, list(zip(asked, learnt, strict=True))
