@@ -76,14 +76,10 @@ def _agreement(row: dict[str, Any], questions: list[Question]) -> list[Any]:
     usage = all_answered(questions)
     if not questions:
         return [None, None, asdict(usage)]
-    answers = [_answer(question) for question in questions]
+    answers, kind = [_answer(question) for question in questions], row["instruction_kind"]
     alike = [
-        same_answer(
-            row["instruction_kind"], row["turns"][0]["answer"], answer, row["options"],
-            row["instruction_lang"],
-        )
-        for answer in answers
-    ]  # fmt: skip
+        same_answer(kind, row["turns"][0]["answer"], answer, row["options"]) for answer in answers
+    ]
     return [answers, sum(alike) / len(alike), asdict(usage)]
 
 

@@ -17,14 +17,14 @@ from PIL import Image
 from pydantic import Field
 
 from operators.base import Operator, RowResults, measured
-from operators.chat import Answer, Chat, Message, Picture, Reply, Request, Text
+from operators.chat import Answer, Chat, Message, Part, Picture, Reply, Request, Text
 from operators.chat_client import open_chat
 from operators.chat_model import ChatModel
 from operators.pixels import ImageError, decoded, on_white
 from operators.seeds import Prompt, Seeds, load
 from schemas.columns import schema
 
-_ANSWERED_BADLY = frozenset({"malformed", "truncated", "refused"})
+_ANSWERED_BADLY = frozenset({"malformed", "truncated", "refused", "empty"})
 _PICTURE = ("image_data", "image_format")
 _SHOWN_AS_IT_IS = frozenset({"jpeg", "png", "webp"})
 _JPEG_QUALITY = 90
@@ -93,7 +93,9 @@ class Asks(Operator[Chat]):
     ) -> Request:
         """A request about a row's picture, which is shown before the question where it may be."""
         picture = shown(row, self.model.image_side) if self._shows() else None
-        parts = (*([picture] if picture else []), Text(prompt.user))
+        parts: tuple[Part, ...] = (Text(prompt.user),)
+        if picture is not None:
+            parts = (picture, *parts)
         messages = (Message("system", (Text(prompt.system),)), Message("user", parts))
         return self.model.request(
             messages, dict(answer) if answer else None, sample=sample, tag=self.tag
@@ -221,5 +223,5 @@ def written(writes: pa.Schema, results: RowResults[list[Any]]) -> pa.Table:
     """The result table of rows' values; rows without an answer have an error."""
     empty = [None] * len(writes)
     lines = [empty if values is None else values for values in results.values]
-    columns = list(zip(*lines, strict=True)) if lines else [[] for _ in writes]
+    columns = [[line[index] for line in lines] for index in range(len(writes))]
     return measured(writes, columns, results.errors)

@@ -113,12 +113,16 @@ class Reply:
 class ChatFailure:
     """Why there is no answer: `cause` is a short name (`timeout`, `refused`, `malformed`, ...).
 
-    `text` is what the model said where it said something that is no answer, as a repair needs it.
+    `text` is what the model said where it said something that is no answer, as a repair needs it;
+    tokens and `usd` are then what that took.
     """
 
     cause: str
     message: str
     text: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0
 
 
 Answer = Reply | ChatFailure

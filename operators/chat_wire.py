@@ -234,21 +234,22 @@ def error_text(payload: Any) -> str:
 
 def answer(kept: Said, schema: Mapping[str, Any] | None, usd: float, cached: bool) -> Answer:
     """What was said, as an answer to a request with this schema."""
+    tokens = (kept.prompt_tokens, kept.completion_tokens)
     match kept.finish:
         case "length":
-            return ChatFailure("truncated", "the answer ended at max_tokens", kept.text)
+            message = "the answer ended at max_tokens"
+            return ChatFailure("truncated", message, kept.text, *tokens, usd)
         case "content_filter" | "refusal":
             message = f"the model refused ({kept.finish})"
-            return ChatFailure("refused", message, kept.text)
+            return ChatFailure("refused", message, kept.text, *tokens, usd)
     if not kept.text.strip():
-        return ChatFailure("empty", "the answer holds no text", kept.text)
+        return ChatFailure("empty", "the answer holds no text", kept.text, *tokens, usd)
     data = None
     if schema is not None:
         try:
             data = read_json(kept.text, schema)
         except ValueError as error:
-            return ChatFailure("malformed", str(error), kept.text)
-    tokens = (kept.prompt_tokens, kept.completion_tokens)
+            return ChatFailure("malformed", str(error), kept.text, *tokens, usd)
     return Reply(kept.text, data, kept.finish, *tokens, usd=usd, cached=cached)
 
 

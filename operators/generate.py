@@ -83,7 +83,7 @@ class _Writes(Asks):
     def _slots(self, row: dict[str, Any], domain: str, lang: Lang) -> dict[str, Any]:
         data = self.data
         return {
-            "domain": data.domain(domain).shown(lang),
+            "domain": data.domains[domain].shown(lang),
             "knowledge": knowledge(data, row, lang),
             "caption": _caption(row, lang),
             "texts": row["image_text"],
@@ -121,7 +121,7 @@ class GenerateInstructions(_Writes):
             if self._askable(row, lang)
             for domain in row["picture_domains"] or ()
             for kind in self.kinds
-            if kind in self.data.domain(domain).kinds
+            if kind in self.data.domains[domain].kinds
         ]
         self.ask(chat, questions, self._lack)
         results = by_row(self._told, rows, by_rows(questions, len(rows)))
