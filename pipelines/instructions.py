@@ -8,8 +8,9 @@ from operators.clip import EmbedImages
 from operators.fetch import FetchImages
 from operators.generate import ExpandInstructions, GenerateInstructions, PictureDomains
 from operators.image_dedup import NearImageDuplicates
-from operators.instruction_checks import AnswerChecks
+from operators.instruction_checks import AnswerChecks, Grounding
 from operators.pixels import MeasureImages
+from operators.question_repeats import QuestionRepeats
 from operators.review_outcome import ReviewOutcome
 from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
 from operators.seed_images import SeedSimilarity
@@ -40,6 +41,8 @@ INSTRUCTION_RECIPE = Recipe(
         asked("expand", "conversations of several rounds", ExpandInstructions),
         # Whether it is good: cheap measures first, models after, people last.
         step("answer_checks", "form, language, refusals, leaks", AnswerChecks),
+        step("grounding", "claims borne out by what is known of the picture", Grounding),
+        step("repeats", "questions that were asked before", QuestionRepeats),
         asked("blind", "answers without the picture", AnswerBlind),
         asked("consistency", "answers when asked again", AnswerAgain),
         step("review", "what reviewers decided", ReviewOutcome),
