@@ -71,7 +71,7 @@ def _domains(
         fix = f"describe it in domains.yaml, or rename the file; {did_you_mean(name, domains)}"
         yield files.problem(f"seeds/{name}", (), f"there is no domain '{name}'", fix)
     for name, domain in domains.items():
-        if f"seeds/{name}" not in files.data:
+        if f"seeds/{name}" not in files.paths:
             fix = f"write seeds/{name}.yaml"
             yield files.problem("domains", (name,), "the domain has no templates", fix)
         for field in ("title", "description"):

@@ -82,6 +82,7 @@ class Files:
                 fix = did_you_mean(part, [*_PARTS, "seeds/DOMAIN"])
                 self.problems.append(Problem("file", "is no file of seeds", fix, None, str(path)))
                 continue
+            self.paths[part] = str(path)
             try:
                 data, lines = read_yaml(text, str(path))
             except JobError as error:
@@ -98,7 +99,6 @@ class Files:
             for name in (name for name, value in data.items() if value is None):
                 self.data.pop(f"{_SEEDS}{name}", None)
         self.data[part] = _over(self.data.get(part, {}), data)
-        self.paths[part] = file
         self.lines.setdefault(part, {}).update({p: (file, line) for p, line in lines.items() if p})
 
     def typed(self) -> dict[str, Any]:
