@@ -45,6 +45,10 @@ def open_chat(model: ChatModel, folder: str, idle_s: float = IDLE_S) -> Chat:
     place = Path(model.cache or folder)
     if model.mode == "replay":
         return ReplayChat(model, place)
+    if model.mode == "vllm":
+        from operators.chat_vllm import VllmChat
+
+        return VllmChat(model, place, idle_s)
     return BrokerChat(model, place, idle_s)
 
 
@@ -199,8 +203,9 @@ class BrokerChat(ReplayChat):
             raise self._budget_spent(spent, len(answers), len(requests))
 
     def _send(self, line: Line, place: int, request: Request) -> None:
-        ask = vars(asked(request))
-        line.send({"do": "ask", "id": place, "ask": ask}, ask.pop("messages"))
+        ask = dict(vars(asked(request)))
+        messages = ask.pop("messages")
+        line.send({"do": "ask", "id": place, "ask": ask}, messages)
 
     def _told(self, request: Request, head: dict[str, Any]) -> Answer:
         if "failure" in head:

@@ -57,6 +57,10 @@ class ChatModel(BaseModel):
     extra: dict[str, Any] = Field(
         default_factory=dict, description="more fields of the request's body, as they go out"
     )
+    engine: dict[str, Any] = Field(
+        default_factory=dict,
+        description="mode vllm: arguments of `vllm.LLM`, as tensor_parallel_size",
+    )
     image_side: int = Field(
         1024, ge=1, description="longest side in pixels to which askers shrink pictures"
     )
