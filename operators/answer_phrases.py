@@ -1,14 +1,16 @@
 """Phrases that give an answer away as no answer to a picture, in English and Chinese.
 
-Patterns are searched in text of one width (NFKC) without regard to case; docs/instruction-quality.md
-has how often they are right. All were written for omniloom.
+Patterns are searched in text of one width (NFKC) without regard to case. How often they are right
+is in docs/instruction-quality.md. All were written for omniloom.
 """
 
 from __future__ import annotations
 
 import re
 
-_MODEL = r"(?:ai|a\.i\.|artificial intelligence|(?:large )?language model|virtual assistant|chatbot)"
+_MODEL = (
+    r"(?:ai|a\.i\.|artificial intelligence|(?:large )?language model|virtual assistant|chatbot)"
+)
 _ASKED = (
     r"(?:help|assist|answer|see|view|determine|identify|provide|comply|tell|access|fulfil|say|"
     r"recogni[sz]e|describe|confirm|verify|discuss|engage|continue|make out)"
@@ -110,7 +112,18 @@ PLACEHOLDER = _pattern(
 ERRORS = frozenset(
     (
         *("error", "null", "nan", "nil", "undefined", "n/a", "na", "no answer", "not applicable"),
-        *("exception", "timeout", "failed", "错误", "空值", "空", "报错", "未知错误", "暂无", "无答案"),
+        *(
+            "exception",
+            "timeout",
+            "failed",
+            "错误",
+            "空值",
+            "空",
+            "报错",
+            "未知错误",
+            "暂无",
+            "无答案",
+        ),
     )
 )
 """Answers in small letters, without marks around, that are what failed instead of an answer."""

@@ -29,6 +29,11 @@ _ZH_EMPTY = re.compile(
     "正在|有着|以及|或者|非常"
 )
 """The same for Chinese, and words of several signs that tie others together."""
+_WEAK = frozenset(
+    "is are was were be do does did has have had there the a an of in it its this that these those "
+    "please can you could 的 了 是 吗 呢 啊 吧 着 在 里 中 下 一 请 个 只 张 条 这 那".split()
+)
+"""Words that questions of one meaning have or have not."""
 _SPELLINGS = {
     "men": "man",
     "women": "woman",
@@ -104,6 +109,17 @@ def content(text: str) -> set[str]:
             found.add(stem(token))
         end = match.end()
     return found | _pairs(run)
+
+
+def question_words(text: str) -> set[str]:
+    """What tells a question from another: stems, Han signs and question words, in no order.
+
+    Without auxiliary verbs, articles and words that only say that a picture is spoken of. Words
+    such as "where" and "behind" stay, unlike in `content`.
+    """
+    text = _ZH_EMPTY.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+    said = (token.removesuffix("'s").removesuffix("’s") for token in tokens(text))
+    return {stem(token) for token in said if token not in _WEAK and token not in _OF_PICTURES}
 
 
 def _pairs(run: str) -> set[str]:

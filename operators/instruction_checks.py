@@ -45,8 +45,9 @@ _RUN = 4  # words
 class AnswerChecks(Operator[Identifier]):
     """Cheap facts about questions and answers: none of them asks a model or sees the picture.
 
-    Refusals, small talk and mentions of a caption are found by phrases (`operators.answer_phrases`),
-    languages by `operators.language`. An instruction without turns has nulls.
+    Refusals, small talk and mentions of a caption are found by phrases
+    (`operators.answer_phrases`), languages by `operators.language`. An instruction without turns
+    has nulls.
     """
 
     name = "answer_checks"
@@ -83,7 +84,9 @@ def _joined(turns: Sequence[Turn] | None, part: str) -> str | None:
 
 
 def _languages(texts: Sequence[str | None], state: Identifier) -> pa.Array:
-    nodes = [None if text is None else [{"kind": "text", "text": text, "dom_index": 0}] for text in texts]
+    nodes = [
+        None if text is None else [{"kind": "text", "text": text, "dom_index": 0}] for text in texts
+    ]
     batch = pa.table({"nodes": pa.array(nodes, columns.column("nodes").field.type)})
     return LanguageId().measure(batch, state)["lang"].combine_chunks()
 
@@ -160,7 +163,9 @@ def _given_away(
     if kind not in ("multiple_choice", "short_vqa"):
         return None
     return any(
-        _holds(question, answer, options) if kind == "multiple_choice" else _repeats(question, answer)
+        _holds(question, answer, options)
+        if kind == "multiple_choice"
+        else _repeats(question, answer)
         for question, answer in zip(questions, answers, strict=True)
     )
 

@@ -19,13 +19,16 @@ from operators.dedup import (
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.fetch import FetchImages
+from operators.grounding import Grounding
 from operators.image_dedup import CountImages, NearImageDuplicates, RepeatedImages
+from operators.instruction_checks import AnswerChecks
 from operators.language import LanguageId
 from operators.minhash import MinHash
 from operators.pictures import PictureFolder, SearchResults
 from operators.pii import Pii
 from operators.pixels import MeasureImages
 from operators.review_outcome import ReviewOutcome
+from operators.question_repeats import QuestionRepeats
 from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
@@ -63,6 +66,9 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         DetectText,
         ReadText,
         ReviewOutcome,
+        AnswerChecks,
+        Grounding,
+        QuestionRepeats,
     )
 }
 

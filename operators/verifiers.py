@@ -195,9 +195,7 @@ def _within(wanted: float, found: float, tolerance: float) -> bool:
 
 # --- Choices ------------------------------------------------------------------------------------
 
-_SAID = re.compile(
-    r"(?:answer\s+is|answer\s*:|答案(?:是|为)?\s*:?)\s*[\"'“*]*", re.IGNORECASE
-)
+_SAID = re.compile(r"(?:answer\s+is|answer\s*:|答案(?:是|为)?\s*:?)\s*[\"'“*]*", re.IGNORECASE)
 _LETTER_ONLY = re.compile(r"^\W*([A-Za-z])\W*$")
 _LETTER_FIRST = re.compile(r"^\W*([A-Z])\s*(?:[).:,、;-]|$)|^\(([A-Za-z])\)")
 _LETTER_SAID = re.compile(
@@ -228,7 +226,9 @@ def letter_in(text: str, options: Sequence[str]) -> str | None:
             return _among(*found, letters) if len(found) == 1 else None
     plain = normalised(_SAID.sub("", said, count=1))
     same = [
-        letter for letter, option in zip(letters, options, strict=False) if plain == normalised(option)
+        letter
+        for letter, option in zip(letters, options, strict=False)
+        if plain == normalised(option)
     ]
     if same:
         return same[0] if len(same) == 1 else None
@@ -289,7 +289,9 @@ def list_match(expected: str, given: str) -> float:
     return _bag_f1(list_items(expected), list_items(given))
 
 
-_BOX = re.compile(r"^[^\d]*?" + r"\D{1,12}?".join([r"(\d+(?:\.\d+)?)"] * 4) + r"(?:</\w+>|[\s)\]}>])*$")
+_BOX = re.compile(
+    r"^[^\d]*?" + r"\D{1,12}?".join([r"(\d+(?:\.\d+)?)"] * 4) + r"(?:</\w+>|[\s)\]}>])*$"
+)
 
 
 def box_in(text: str) -> Box | None:

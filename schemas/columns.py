@@ -253,7 +253,8 @@ def _instruction_measures() -> list[Column]:
     }
     lists = {
         "ungrounded_claims": "claims of the answers few of whose words are known of the picture",
-        "ungrounded_numbers": "numbers in the answers that are not known of the picture",
+        "ungrounded_details": "numbers, colours and names in the claims that are not known of the "
+        "picture",
     }
     level: Literal["instruction"] = "instruction"
     return [

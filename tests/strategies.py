@@ -18,7 +18,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from PIL import Image
 
 from operators.base import Operator
-from schemas.columns import COLUMNS, NODE_KINDS
+from schemas.columns import COLUMNS, INSTRUCTION_KINDS, INSTRUCTION_LANGS, NODE_KINDS
 
 _ODD = (
     "",
@@ -85,6 +85,27 @@ _IMAGE_URLS = (
     "http://[::ffff:127.0.0.1]/a.png#fragment",
 )
 _IMAGES = (b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"<svg xmlns=''/>", b"BM")
+_QUESTIONS = (
+    "What colour is the dog?",
+    "What is the color of the dog?",
+    "Is there a red car in front of the 2 houses?",
+    "图中有几只狗？",
+    "Describe <object>.",
+)
+_ANSWERS = (
+    "A",
+    "b",
+    "Z",
+    "yes",
+    "No.",
+    "是",
+    "否",
+    "12 %",
+    "三只狗",
+    "red",
+    "a red car, 3 dogs",
+    "___",
+)
 _CHARSETS = ("utf-8", "UTF-8", "gb2312", "windows-1251", "iso-8859-1", "utf-16", "no-such-set", "")
 
 
@@ -202,11 +223,24 @@ def values(field: pa.Field) -> SearchStrategy[Any]:
         "clip_embedding": _VECTOR,
         "clip_text_encoder": st.just("an encoder"),
         "http_charset": st.sampled_from(_CHARSETS) | texts(8),
+        "instruction_kind": st.sampled_from(INSTRUCTION_KINDS) | texts(8),
+        "instruction_lang": st.sampled_from(INSTRUCTION_LANGS) | texts(8),
+        "turns": st.lists(_turns(), max_size=3),
+        "options": st.lists(st.sampled_from(_ANSWERS) | texts(), max_size=5),
+        "image_sha256": st.sampled_from("ab") | texts(8),
     }
     found = by_name.get(field.name)
     if found is None:
         found = _by_type(field.type)
     return st.none() | found if field.nullable else found
+
+
+def _turns() -> SearchStrategy[dict[str, str]]:
+    """A round of question and answer."""
+    question = st.sampled_from(_QUESTIONS) | texts()
+    return st.fixed_dictionaries(
+        {"question": question, "answer": st.sampled_from(_ANSWERS) | texts()}
+    )
 
 
 def _along(field: pa.Field, nodes: list[Any] | None) -> SearchStrategy[Any]:

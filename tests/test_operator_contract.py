@@ -76,6 +76,11 @@ def _check(kind: Kind, batch: pa.Table, result: pa.Table) -> None:
                 assert error["message"].isprintable()
 
 
+def _filled(field: pa.Field, text: str | None) -> Any:
+    """A value for a column that has no nulls: the text, or an empty list."""
+    return [] if pa.types.is_list(field.type) else text
+
+
 # --- Values -------------------------------------------------------------------------------------
 
 
@@ -124,15 +129,15 @@ def test_chunks_do_not_matter(kind: Kind, data: st.DataObject) -> None:
 @every_map_operator
 def test_a_row_of_nulls_measures_null(kind: Kind) -> None:
     # What an operator asks the world is its address, so that is null as well.
-    filled = None if kind.asks_the_world else "http://example.org/"
-    row = {f.name: None if f.nullable else filled for f in kind().needs()}
+    text = None if kind.asks_the_world else "http://example.org/"
+    row = {f.name: None if f.nullable else _filled(f, text) for f in kind().needs()}
     result = _measure(kind, pa.Table.from_pylist([row, row], schema=kind().needs()))
     assert result.select(kind.writes.names).to_pylist() == [dict.fromkeys(kind.writes.names)] * 2
 
 
 @every_operator
 def test_state_of_another_worker_gives_the_same_values(kind: Kind) -> None:
-    rows = [{f.name: None if f.nullable else "x" for f in kind().needs()}]
+    rows = [{f.name: None if f.nullable else _filled(f, "x") for f in kind().needs()}]
     batch = pa.Table.from_pylist(rows, schema=kind().needs())
     other = pickle.loads(pickle.dumps(_ready(kind)[0]))
     assert other.measure(batch, other.setup()).equals(_measure(kind, batch))

@@ -2,15 +2,16 @@
 
 A stage's results are reused as long as its operator's name, version, config and libraries are the
 same. So when values change, `version` must be raised; this test holds the values of every operator
-on the bundled edge cases and refuses the one without the other. Operators over images, and those
-that read what only images have, have tests of their own; so have those of `BY_MACHINE`, whose last
-digits depend on the processor. After raising a version:
+on the bundled edge cases, and on labelled instructions, and refuses the one without the other.
+Operators over images, and those that read what only images have, have tests of their own; so have
+those of `BY_MACHINE`, whose last digits depend on the processor. After raising a version:
 UPDATE_GOLDEN=1 python -m pytest tests/test_operator_values.py
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from operators.sources import Page
 from operators.warc import WarcSource
 from schemas import columns
 from schemas.tables import DOCUMENTS
+from tests.labelled_instructions import DEVELOPED, labelled, question_pairs
 from tests.support import SAMPLE, bundled_images
 
 GOLDEN = Path(__file__).parent / "golden" / "operator_values.json"
@@ -43,7 +45,7 @@ INPUT = str(SAMPLE / "sample-edge.warc.gz")
 
 def found() -> dict[str, dict[str, Any]]:
     """Version, libraries and a digest of the values of each operator."""
-    rows = {"images": pictures(), "documents": pages()}
+    rows = {"images": pictures(), "documents": pages(), "instructions": instructions()}
     values: dict[str, dict[str, Any]] = {}
     for table in rows:
         for name, kind in OPERATORS.items():
@@ -99,6 +101,32 @@ def pictures() -> pa.Table:
         for url, data in bundled_images(INPUT)
     ]
     return pa.Table.from_pylist(rows, schema=columns.schema(*rows[0]))
+
+
+def instructions() -> pa.Table:
+    """Labelled answers and questions, as if each row were asked of a picture of its line."""
+    reads = {f.name: f for k in OPERATORS.values() if k.table == "instructions" for f in k.reads}
+    written = {n for k in OPERATORS.values() if k.table == "instructions" for n in k.writes.names}
+    asked = [("What is to be seen?", sentence) for _, sentence in labelled(DEVELOPED)]
+    asked += [(question, "2") for _, *pair in question_pairs() for question in pair]
+    asked += [("Is there a red car?", "yes"), ("图中有红色的车吗？", "是")]
+    kinds = itertools.cycle(("short_vqa", "long_vqa", "judgement", "multiple_choice"))
+    rows = [
+        {
+            "instruction_id": str(number),
+            "instruction_kind": kind,
+            "instruction_lang": "en" if question.isascii() else "zh",
+            "turns": [{"question": question, "answer": answer}],
+            "options": ["a dog", "two dogs"] if kind == "multiple_choice" else [],
+            "seeds": ["a seed"] if number % 3 else [],
+            "image_sha256": str(number // 20),
+            "caption_en": "A brown dog and a man with a red umbrella stand in front of 3 boats.",
+            "caption_zh": "一只棕色的狗站在两条船前面。" if number % 2 else None,
+        }
+        for number, ((question, answer), kind) in enumerate(zip(asked, kinds, strict=False))
+    ]
+    fields = [field for name, field in reads.items() if name not in written]
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
 
 
 def seen(nodes: pa.ChunkedArray, images: pa.Table, item: pa.Field) -> pa.Array:

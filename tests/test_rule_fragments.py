@@ -17,6 +17,7 @@ from pipelines.plan import RULE_FRAGMENTS, read_fragment
 from schemas.columns import COLUMNS, NODE_KINDS
 
 FRAGMENTS = ("gopher", "c4", "fineweb", "obelics")
+INSTRUCTION_FRAGMENTS = ("instructions",)
 IMAGE_FRAGMENTS = ("omnicorpus-images", "obelics-images", "mmc4-images", "safety")
 SPACELESS = ("zh", "ja", "ko", "th")
 
@@ -30,10 +31,11 @@ def rules(fragment: str) -> dict[str, Rule]:
 
 RULES = {
     name: rule
-    for fragment in (*FRAGMENTS, *IMAGE_FRAGMENTS)
+    for fragment in (*FRAGMENTS, *IMAGE_FRAGMENTS, *INSTRUCTION_FRAGMENTS)
     for name, rule in rules(fragment).items()
 }
-# A document, node and image that every rule passes over: English, of ordinary prose; a photo.
+# A document, node, image and instruction that every rule passes over: English, of ordinary prose;
+# a photo; a good answer.
 ORDINARY: dict[str, Any] = {
     "lang": "en",
     "lang_score": 0.95,
@@ -64,6 +66,18 @@ ORDINARY: dict[str, Any] = {
     "kept_image_count": 3,
     "node_image_repeat_distance": 61,
     "node_image_text_similarity": 0.3,
+    "instruction_kind": "short_vqa",
+    "instruction_lang": "en",
+    "reply_problem": None,
+    "answer_word_count": 12,
+    "answer_in_range": True,
+    "answer_in_question": False,
+    "question_lang": "en",
+    "answer_lang": "en",
+    "claim_count": 3,
+    "known_word_count": 80,
+    "grounded_share": 0.7,
+    "question_duplicate_of": None,
 }
 # Written by the engine, or by stages whose models are not everywhere.
 NOT_BY_OPERATORS = {
@@ -74,6 +88,19 @@ NOT_BY_OPERATORS = {
     "aesthetic_score",
     "nsfw_prob",
     "node_image_text_similarity",
+    "reply_problem",
+    "instruction_kind",
+    "instruction_lang",
+}
+
+
+# What else must be so for a rule over instructions to ask for its threshold.
+BESIDE: dict[str, dict[str, Any]] = {
+    "instructions_options": {"instruction_kind": "multiple_choice", "distinct_option_count": 9},
+    "instructions_answer_lang": {"answer_lang": "zh"},
+    "instructions_repetition": {"answer_repetition_ratio": 0.5, "answer_word_count": 50},
+    "instructions_long_answer": {"instruction_kind": "caption"},
+    "instructions_ungrounded": {"grounded_share": 0.1},
 }
 
 
@@ -119,6 +146,7 @@ def test_a_rule_drops_just_outside_its_threshold_and_keeps_just_inside(
         others = {"node_word_count": 12, "node_punctuation_ratio": 0.0}
     if rule.name == "safety_text_heavy":  # a large share, and more than one line
         others = {"text_area_ratio": 0.5, "text_line_count": 9}
+    others |= BESIDE.get(rule.name, {})
     assert drops(rule, **others | {comparison.column: outside})
     assert not drops(rule, **others | {comparison.column: inside})
 
@@ -174,7 +202,7 @@ def test_all_fragments_ask_for_columns_that_operators_write() -> None:
 
 
 def test_rules_have_names_of_their_own() -> None:
-    fragments = (*FRAGMENTS, *IMAGE_FRAGMENTS)
+    fragments = (*FRAGMENTS, *IMAGE_FRAGMENTS, *INSTRUCTION_FRAGMENTS)
     names = [name for fragment in fragments for name in read_fragment(fragment)]
     assert len(names) == len(set(names))
     for fragment in fragments:
@@ -209,6 +237,24 @@ def test_a_first_image_is_never_alike() -> None:
     for name in ("obelics_image_twice", "mmc4_image_alike"):
         assert drops(RULES[name], node_image_repeat_distance=0)
         assert not drops(RULES[name], node_image_repeat_distance=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "worst"),
+    [
+        ("instructions_reply", {"reply_problem": "an option is missing"}),
+        ("instructions_range", {"answer_in_range": False}),
+        ("instructions_giveaway", {"answer_in_question": True}),
+        ("instructions_question_lang", {"question_lang": "de"}),
+        ("instructions_repeated", {"question_duplicate_of": "an id"}),
+        ("instructions_options", {"instruction_kind": "multiple_choice", "option_count": 4}),
+    ],
+)
+def test_instructions_go_by_what_was_found_and_stay_where_nothing_was(
+    name: str, worst: dict[str, Any]
+) -> None:
+    assert drops(RULES[name], **worst)
+    assert not drops(RULES[name], **dict.fromkeys(RULES[name].expression.columns))
 
 
 PROSE = (

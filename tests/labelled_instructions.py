@@ -1,4 +1,4 @@
-"""Answers with what is wrong with them, written by hand for these tests.
+"""Answers, scenes and questions with what is to be found of them, written by hand for these tests.
 
 `refusal`: declines, gives up, or speaks of its writer as a model. `leak`: speaks of the caption,
 description or list of texts that its writer had in place of the picture. `chat`: small talk around
@@ -159,3 +159,97 @@ def labelled(text: str) -> list[tuple[str, str]]:
     """Label and sentence of each line."""
     pairs = [line.split("|", 1) for line in text.strip().splitlines()]
     return [(label, sentence) for label, sentence in pairs]
+
+
+SCENES_ZH = """
+一只棕色的狗在沙滩上追着红色的球。|沙滩上，一条狗奔跑着去捡一个红球。
+两个小女孩坐在公园的长椅上吃冰淇淋。|公园里有两位女孩坐着长椅，手里拿着冰淇淋。
+一位老人在湖边钓鱼，身旁放着水桶。|湖边有一个老人正在钓鱼，旁边有个蓝色水桶。
+消防员站在红色消防车前合影。|几名消防员在一辆消防车旁边拍照。
+厨师在厨房里用平底锅煎鸡蛋。|厨房中，一名戴帽子的厨师正在煎蛋。
+一架飞机停在机场跑道上等待起飞。|机场的跑道上有一架准备起飞的白色飞机。
+孩子们在操场上踢足球，老师在旁边看着。|操场上一群学生正在踢足球。
+一座石桥横跨在小河上，河边长满柳树。|小河上有一座古老的石桥，两岸是柳树。
+女子骑着自行车穿过拥挤的街道。|街道上很拥挤，一名女人骑自行车经过。
+桌上放着一杯咖啡和一本打开的书。|一本打开的书旁边有一杯热咖啡。
+雪山脚下有几间木屋，烟囱冒着烟。|几栋木屋建在雪山下，屋顶的烟囱有烟。
+乐队在舞台上演奏，台下观众举起双手。|舞台上有一支乐队在演出，观众非常兴奋。
+医生正在给小男孩检查牙齿。|一名医生查看男孩的牙齿。
+渔民把刚捕到的鱼装进木箱。|木箱里装满了鱼，渔民正在整理渔网。
+一只黑猫趴在窗台上晒太阳。|窗台上有一只晒太阳的黑猫。
+工人们戴着安全帽在工地上搬运钢筋。|工地上有许多戴安全帽的工人，地上堆着钢筋。
+"""
+"""Two descriptions of one scene a line, written without looking at what they share."""
+
+QUESTION_PAIRS = """
+same|What colour is the dog?|What is the color of the dog?
+same|How many people are in the picture?|How many people are there in the image?
+same|What is the man on the left holding?|What is the man holding on the left?
+same|Is there a bicycle in the picture?|Is there a bicycle in this photo?
+same|Where was this photo taken?|Where was this picture taken?
+same|Describe the scene in detail.|Please describe the scene in detail.
+same|What is written on the sign?|What's written on the sign?
+same|Which season does the picture show?|Which season is shown in the picture?
+same|Who is standing next to the car?|Who stands next to the car?
+same|What are the children playing with?|What do the children play with?
+same|What is the weather like?|What is the weather like in the image?
+same|How many windows does the house have?|How many windows are there in the house?
+same|图中有几个人？|图片中有几个人？
+same|狗是什么颜色的？|这只狗是什么颜色？
+same|男人手里拿着什么？|男人的手里拿着什么东西？
+same|这张照片是在哪里拍的？|照片是在哪里拍的？
+same|请描述图中的场景。|请描述一下图片中的场景。
+same|牌子上写了什么？|牌子上写着什么？
+same|图中是否有自行车？|图片里是否有自行车？
+same|天气怎么样？|图中的天气怎么样？
+other|What colour is the dog?|What colour is the cat?
+other|What colour is the dog?|What is the dog doing?
+other|How many people are in the picture?|How many dogs are in the picture?
+other|What is the man on the left holding?|What is the man on the right holding?
+other|What is the man holding?|What is the woman holding?
+other|Is the man wearing a hat?|Is the man wearing glasses?
+other|Is the dog brown?|Is the dog black?
+other|Where is the dog?|How many dogs are there?
+other|Where is the dog?|Who is with the dog?
+other|Who is holding the umbrella?|Why is she holding the umbrella?
+other|What is written on the sign?|Where is the sign?
+other|Is there a dog in front of the house?|Is there a dog behind the house?
+other|How many windows does the house have?|How many doors does the house have?
+other|What season is it?|What time of day is it?
+other|Which team is winning?|Which team is losing?
+other|What does the poster announce?|When was the poster printed?
+other|Describe the scene.|Describe the mood of the scene.
+other|Is the shop open?|Is the shop closed?
+other|What material is the table made of?|What shape is the table?
+other|Are there two boats?|Are there three boats?
+other|图中有几个人？|图中有几只狗？
+other|狗是什么颜色的？|猫是什么颜色的？
+other|男人手里拿着什么？|女人手里拿着什么？
+other|左边的人在做什么？|右边的人在做什么？
+other|这张照片是在哪里拍的？|这张照片是什么时候拍的？
+other|桌子是什么形状的？|桌子是什么颜色的？
+other|男孩戴着帽子吗？|男孩戴着眼镜吗？
+other|图中是否有自行车？|图中是否有汽车？
+other|牌子上写了什么？|牌子在哪里？
+other|图中是白天吗？|图中是晚上吗？
+other|房子有几扇窗户？|房子有几扇门？
+other|为什么她拿着伞？|谁拿着伞？
+other|What has the man left of the old stall in his hand?|What has the man right of the old stall in his hand?
+other|By the old bridge, how many boats are there?|By the old bridge, how many cars are there?
+other|照片左边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？|照片右边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？
+same|What has the man left of the old stall in his hand?|In his hand, what has the man left of the old stall?
+same|照片左边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？|左边那位穿蓝色外套的女士拿着的雨伞是什么颜色的？
+paraphrase|What colour is the dog?|Can you tell the hue of the animal's fur?
+paraphrase|How many people are in the picture?|What is the number of persons visible?
+paraphrase|Where was this photo taken?|In which place did the photographer shoot this?
+paraphrase|What is the man holding?|Which object does the man have in his hand?
+paraphrase|图中有几个人？|画面里的人数是多少？
+paraphrase|天气怎么样？|当时的天气情况如何？
+"""
+"""Two questions about one picture a line: nearly the same words, other meaning, or other words."""
+
+
+def question_pairs() -> list[tuple[str, str, str]]:
+    """Label and both questions of each line."""
+    lines = (line.split("|") for line in QUESTION_PAIRS.strip().splitlines())
+    return [(label, one, other) for label, one, other in lines]
