@@ -9,7 +9,7 @@ last line was never confirmed to anybody, and is passed over.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
@@ -115,8 +115,11 @@ class Reviews:
         self.returns: list[Return] = []
         self._entries: set[str] = set()
         self._latest: dict[str, dict[str, Decision]] = {}
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._rounds: Counter[str] = Counter()
+        self.rows: Counter[str] = Counter()
+        """Rows with an opinion of each reviewer, and seconds that each spent on review."""
+        self.spent: defaultdict[str, float] = defaultdict(float)
 
     def add(self, line: Decision | Return) -> bool:
         """Take a line up; False when its entry is known already."""
@@ -131,9 +134,12 @@ class Reviews:
         if line.action == "manual":
             return True
         mine = self._latest.setdefault(line.instruction_id, {})
-        mine.pop(line.reviewer, None)  # the order of dictionaries is that of decisions
+        before = mine.pop(line.reviewer, None)  # the order of dictionaries is that of decisions
         if line.action != "undo":
             mine[line.reviewer] = line
+        replaced = before is not None and before.is_opinion and before.round == line.round
+        self.rows[line.reviewer] += line.is_opinion - replaced
+        self.spent[line.reviewer] += line.seconds
         self._seconds[line.instruction_id] += line.seconds
         return True
 

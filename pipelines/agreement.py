@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import permutations
 
@@ -43,14 +43,14 @@ def krippendorffs_alpha(rows: Iterable[Sequence[Hashable]]) -> float | None:
     Args:
         rows: The labels of each row, in any order.
     """
-    together: Counter[Pair] = Counter()
+    together: defaultdict[Pair, float] = defaultdict(float)
     for labels in rows:
         for pair in permutations(labels, 2):
-            together[pair] += 1 / (len(labels) - 1)  # type: ignore[assignment]  # shares, not counts
-    totals: Counter[Hashable] = Counter()
+            together[pair] += 1 / (len(labels) - 1)
+    totals: defaultdict[Hashable, float] = defaultdict(float)
     for (label, _), share in together.items():
         totals[label] += share
     count = sum(totals.values())
     observed = sum(share for (a, b), share in together.items() if a != b)
     expected = count**2 - sum(total**2 for total in totals.values())
-    return None if expected <= 0 else 1 - (count - 1) * observed / expected
+    return None if len(totals) < 2 else 1 - (count - 1) * observed / expected

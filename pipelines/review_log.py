@@ -8,13 +8,34 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from operators.review_decisions import RETURNS, Decision, Return, Reviews, read_reviews
 from schemas.errors import InputError
 
 _LOCK = ".lock"
+
+
+class Log(Protocol):
+    """What a review stands on: what was decided so far, and a way to add to it."""
+
+    @property
+    def reviews(self) -> Reviews: ...
+
+    def add(self, line: Decision | Return) -> bool: ...
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A log that is only looked at: nothing that is added reaches the disk."""
+
+    reviews: Reviews
+
+    def add(self, line: Decision | Return) -> bool:
+        return self.reviews.add(line)
 
 
 class ReviewLog:
