@@ -259,7 +259,7 @@ def golden_rows() -> list[dict[str, Any]]:
     """An instruction of each kind; the pictures are bitmaps, which every encoder writes alike."""
     choice = [turn("Which bridge is this?", "B")]
     talk = [turn("What is <image> here?", "A bridge."), turn("Of what?", "Of steel.")]
-    given = {"form": "bmp"}
+    given: dict[str, Any] = {"form": "bmp"}
     return [
         instruction("multiple_choice", choice, ["Old", "New", "<image>"],
                     answer_prompt="Answer with the letter alone.", **given),
