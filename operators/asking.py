@@ -60,6 +60,10 @@ class Asks(Operator[Chat]):
         load(self.seeds)
         return open_chat(self.model, self.model.cache or self.replies or "replies")
 
+    def close(self, state: Chat) -> None:
+        """Let the connections go."""
+        state.close()
+
     def deciding_config(self) -> dict[str, Any]:
         """Which model, with which parameters; not where it is, nor what may be spent."""
         own = self.model_dump(exclude={"model", "replies", "seeds"})
@@ -97,7 +101,10 @@ class Asks(Operator[Chat]):
         if picture is not None:
             parts = (picture, *parts)
         messages = (Message("system", (Text(prompt.system),)), Message("user", parts))
-        return self.model.request(
+        model = self.model
+        if sample:  # for servers that sample alike for equal seeds
+            model = model.model_copy(update={"seed": (model.seed or 0) + sample})
+        return model.request(
             messages, dict(answer) if answer else None, sample=sample, tag=self.tag
         )
 
@@ -175,7 +182,7 @@ class Question:
     _said: str = ""
 
     def settle(self, answer: Answer, check: Check) -> None:
-        """Take an answer; one that cannot be used does not replace one that was short of perfect."""
+        """Take an answer; one that is of no use does not replace one that lacks something."""
         self.usage.add(answer)
         if isinstance(answer, Reply):
             problem = check(self, answer)

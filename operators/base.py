@@ -68,6 +68,9 @@ class Operator(BaseModel, ABC, Generic[State]):
         """Load models and lists, once per worker. Returned, never stored on the operator."""
         return None  # type: ignore[return-value]  # a stateless operator's State is None
 
+    def close(self, state: State) -> None:
+        """Let go of what `setup` opened."""
+
     @abstractmethod
     def measure(self, batch: pa.Table, state: State) -> pa.Table:
         """The columns of `writes` for each row of `batch`, in its order.

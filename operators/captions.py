@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -112,7 +112,8 @@ class WriteCaptions(Asks):
     def _lack(self, question: Question, reply: Reply) -> str | None:
         length, floor = _length(_text(reply), question.lang), question.about
         unit = "characters" if question.lang == "zh" else "words"
-        return f"short: {length} {unit}, at least {floor} were asked for" if length < floor else None
+        lack = f"short: {length} {unit}, at least {floor} were asked for"
+        return lack if length < floor else None
 
 
 def _known(row: dict[str, Any]) -> bool:

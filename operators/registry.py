@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from operators.answer_again import AnswerAgain, AnswerBlind
 from operators.base import Operator
 from operators.boilerplate import BoilerplateMarks
+from operators.captions import PictureTurns, WriteCaptions
 from operators.classify import ClassifyText
 from operators.clip import EmbeddingScores, EmbedImages, EmbedTexts, ImageTextSimilarity
 from operators.decontaminate import Decontaminate
@@ -19,6 +21,7 @@ from operators.dedup import (
 from operators.extract import ExtractInterleaved
 from operators.extract_trafilatura import ExtractTrafilatura
 from operators.fetch import FetchImages
+from operators.generate import ExpandInstructions, GenerateInstructions, PictureDomains
 from operators.grounding import Grounding
 from operators.image_dedup import CountImages, NearImageDuplicates, RepeatedImages
 from operators.instruction_checks import AnswerChecks
@@ -27,9 +30,10 @@ from operators.minhash import MinHash
 from operators.pictures import PictureFolder, SearchResults
 from operators.pii import Pii
 from operators.pixels import MeasureImages
-from operators.review_outcome import ReviewOutcome
 from operators.question_repeats import QuestionRepeats
+from operators.review_outcome import ReviewOutcome
 from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
+from operators.seed_images import SeedSimilarity
 from operators.sources import HtmlSource, Source, TableSource
 from operators.text import TextStatistics
 from operators.warc import WarcSource
@@ -65,6 +69,14 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
         DetectFaces,
         DetectText,
         ReadText,
+        PictureTurns,
+        SeedSimilarity,
+        WriteCaptions,
+        PictureDomains,
+        GenerateInstructions,
+        ExpandInstructions,
+        AnswerBlind,
+        AnswerAgain,
         ReviewOutcome,
         AnswerChecks,
         Grounding,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -21,6 +22,7 @@ class ReviewOutcome(Operator[Reviews]):
 
     name = "review_outcome"
     table = "instructions"
+    store_folders: ClassVar[Mapping[str, str]] = {"folder": "reviews"}
     reads = columns.schema("instruction_id")
     writes = columns.schema(
         "review_status", "reviewed_turns", "reviewed_options", "review_seconds", "review_count"

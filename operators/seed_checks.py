@@ -243,7 +243,9 @@ def _repeats(files: Files, part: str, lang: str, texts: Mapping[Path_, str]) -> 
         a, b = units[first], units[second]
         if len(a & b) >= ALIKE * len(a | b):
             same = f"says the same as {'.'.join(map(str, first))}: {texts[first]}"
-            yield files.problem(part, second, same, "keep one, or ask for another thing", texts[second])
+            yield files.problem(
+                part, second, same, "keep one, or ask for another thing", texts[second]
+            )
 
 
 def _units(lang: str, text: str) -> frozenset[str]:

@@ -105,7 +105,9 @@ class Domain(Data):
 
     def shown(self, lang: str) -> str:
         """Title and description in a line, for prompts."""
-        return f"{self.title.said(lang)}{'：' if lang == 'zh' else ': '}{self.description.said(lang)}"
+        return (
+            f"{self.title.said(lang)}{'：' if lang == 'zh' else ': '}{self.description.said(lang)}"
+        )
 
     @cached_property
     def _english(self) -> re.Pattern[str]:

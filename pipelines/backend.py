@@ -283,11 +283,14 @@ def _serve(pipe: Connection, plan: Plan) -> None:
 def run_here(plan: Plan, tasks: Iterable[Task]) -> Iterator[Done]:
     """Run tasks in this very process, one after the other."""
     worker = Worker(plan)
-    for task in tasks:
-        result = run_guarded(task, worker)
-        if isinstance(result, Exception):
-            raise result
-        yield task, result
+    try:
+        for task in tasks:
+            result = run_guarded(task, worker)
+            if isinstance(result, Exception):
+                raise result
+            yield task, result
+    finally:
+        worker.close()
 
 
 def run_guarded(task: Task, worker: Worker) -> Any:

@@ -22,7 +22,7 @@ from pipelines.corpuswide import CorpusStage, comparable, earlier_corpora, group
 from pipelines.export import Export
 from pipelines.images import ImageTable
 from pipelines.index import IndexTask
-from pipelines.instruction_table import InstructionTable
+from pipelines.instruction_table import InstructionTable, accepted_coverage
 from pipelines.jobfile import JobFile
 from pipelines.plan import Plan, compile_plan, fingerprint
 from pipelines.progress import Progress
@@ -37,8 +37,9 @@ from pipelines.store import (
     by_unit,
 )
 from pipelines.summary import Summary, add_up, input_keys, read_records, reference, unit_refs
+from pipelines.target import TURNS, Waves, in_turn
 from pipelines.unit import UnitTask
-from schemas.errors import ErrorRateExceeded
+from schemas.errors import ErrorRateExceeded, QuotasMissed
 from schemas.job import ExportSpec
 from schemas.tables import DOCUMENTS, IMAGES, INSTRUCTIONS, PICTURES
 
@@ -83,7 +84,20 @@ def run_job(
         OperatorFailed, WorkerLost, ErrorRateExceeded, ExportError: the run stopped; what was
             finished is kept, and running the job again goes on from there.
     """
-    run = _Run(compile_plan(jobfile), options or RunOptions(), progress or Progress())
+    options, progress = options or RunOptions(), progress or Progress()
+    target = jobfile.job.target
+    if target is None or target.accepted is None or options.only:
+        return _run_once(jobfile, options, progress)
+    shuffled = _run_once(in_turn(jobfile, 1), RunOptions(only=TURNS), progress)
+    waves = Waves(jobfile, target.accepted, shuffled.summary.documents)
+    for wave in waves:
+        waves.brought(_run_once(wave, options, progress).summary)
+        options = replace(options, restart_from=None, retry_errors=False)
+    return _run_once(waves.last(), options, progress)
+
+
+def _run_once(jobfile: JobFile, options: RunOptions, progress: Progress) -> RunResult:
+    run = _Run(compile_plan(jobfile), options, progress)
     try:
         return run.only() if run.options.only else run.run()
     finally:
@@ -142,6 +156,7 @@ class _Run:
             if self.plan.table is PICTURES:
                 self.inner = self._judge_instructions(refs, records)
             summary = Summary.of(inputs, records, self.inner)
+            self._check_quotas()
             shards = {s.to: self._export(s, summary, inputs, records) for s in self.job.export}
             done = {"units": _units(refs), "summary": asdict(summary), "groups": self.groups}
             self.store.write_json(self._reference_path, refers | {"done": done})
@@ -324,6 +339,25 @@ class _Run:
         refs, plan = self._instructions(refs, records), self.plan.inner
         made = self._over_corpus(plan, refs, len(plan.stages), [])
         return self.compute(refs, plan, made)
+
+    def _check_quotas(self) -> None:
+        """Compare what was accepted with the job's quotas.
+
+        Raises:
+            QuotasMissed: there is one that it misses.
+        """
+        quotas = self.plan.quotas
+        if quotas is None:
+            return
+        coverage = accepted_coverage(self.store, self.plan, self.inner)
+        missed = quotas.missed(coverage)
+        if missed:
+            raise QuotasMissed(
+                f"{coverage.rows} instructions were accepted, but\n"
+                + "\n".join(f"    {sentence}" for sentence in missed)
+                + "\nAdd pictures, move a threshold, or lower the quota in 'target'; nothing was "
+                "exported"
+            )
 
     def _instructions(self, refs: list[UnitRef], records: list[UnitRecord]) -> list[UnitRef]:
         """The units of instructions."""

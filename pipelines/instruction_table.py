@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from operators.coverage import READS, Coverage, measure_coverage
 from pipelines.plan import Plan, fingerprint
 from pipelines.store import Store, UnitRecord, UnitRef
 from pipelines.work import PlainTask, Worker
@@ -109,6 +110,17 @@ class InstructionTable:
         with self.store.files.open(f"units/{unit}.parquet") as file:
             rows: int = pq.read_metadata(file).num_rows
         return rows
+
+
+def accepted_coverage(store: Store, plan: Plan, records: Iterable[UnitRecord]) -> Coverage:
+    """What the accepted instructions cover; `records` are those of their units."""
+    inner = plan.of(NAME)
+    return measure_coverage(_accepted(store, inner, record) for record in records)
+
+
+def _accepted(store: Store, inner: Plan, record: UnitRecord) -> pa.Table:
+    kept = store.read(f"{inner.folder}/{record.unit}.parquet", ["kept"])["kept"]
+    return store.zipped(inner.column_paths(record.unit, record.files), READS.names).filter(kept)
 
 
 def born_units(store: Store, groups: dict[str, Any]) -> Iterator[str]:

@@ -7,8 +7,9 @@ from operators.captions import PictureTurns, WriteCaptions
 from operators.clip import EmbedImages
 from operators.fetch import FetchImages
 from operators.generate import ExpandInstructions, GenerateInstructions, PictureDomains
+from operators.grounding import Grounding
 from operators.image_dedup import NearImageDuplicates
-from operators.instruction_checks import AnswerChecks, Grounding
+from operators.instruction_checks import AnswerChecks
 from operators.pixels import MeasureImages
 from operators.question_repeats import QuestionRepeats
 from operators.review_outcome import ReviewOutcome

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from operators.coverage import Quotas
 from operators.export import FORMATS
 from operators.registry import SOURCES
 from pipelines.plan import RECIPES, RULE_FRAGMENTS
@@ -36,6 +37,8 @@ def job_schema() -> dict[str, Any]:
         "properties": {name: _stage(step) for name, step in steps.items()},
         "additionalProperties": False,
     }
+    properties["target"].pop("default", None)
+    definitions["Target"]["properties"]["quotas"] |= Quotas.model_json_schema()
     fragments = sorted(path.stem for path in RULE_FRAGMENTS.glob("*.yaml"))
     definitions["Rules"]["properties"]["use"]["items"]["enum"] = fragments
     export = definitions["ExportSpec"]["properties"]

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from operators import registry
 from operators.base import CorpusOperator, Operator, Resources
+from operators.coverage import Quotas
 from operators.export import FORMATS, format_of
 from operators.files import is_remote
 from operators.masking import SPANS
@@ -108,6 +109,8 @@ class Plan:
     rules: tuple[PlacedRule, ...]
     table: Table = DOCUMENTS
     inner: Plan | None = None
+    quotas: Quotas | None = None
+    """What the accepted instructions must have."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -284,7 +287,7 @@ class _Planner:
         rules = self._rules(plans, parsed)
         plans = {table: replace(plan, rules=rules[table]) for table, plan in plans.items()}
         inner = plans[recipe.inner.name] if by_table[recipe.inner.name] else None
-        plan = replace(plans[recipe.table.name], inner=inner)
+        plan = replace(plans[recipe.table.name], inner=inner, quotas=self._quotas(recipe))
         self._exported(plan)
         return plan
 
@@ -295,6 +298,22 @@ class _Planner:
             return RECIPES[name]
         self.add(("pipeline",), "no such recipe", did_you_mean(name, RECIPES), name)
         return RECIPES[difflib.get_close_matches(name, RECIPES, 1, 0.0)[0]]
+
+    def _quotas(self, recipe: Recipe) -> Quotas | None:
+        """What the job's target asks for."""
+        target = self.job.target
+        if target is None:
+            return None
+        if recipe.inner is not INSTRUCTIONS:
+            message = f"recipe '{recipe.name}' makes no instructions"
+            self.add(("target",), message, "remove the field, or use recipe 'instructions'")
+        try:
+            return Quotas.model_validate(target.quotas)
+        except ValidationError as error:
+            path: Path_ = ("target", "quotas")
+            found = problems_of(error, Quotas, self.jobfile.file, self.jobfile.lines, path)
+            self.problems.extend(found)
+            return None
 
     # Inputs and exports
 

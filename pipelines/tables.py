@@ -110,7 +110,8 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
         share = summary.kept / summary.documents if summary.documents else 0
         if plan.inner is not None and plan.joined is not None:
             out.print(f"images    {summary.images_kept} of {summary.images} addresses kept")
-        out.print(f"kept      {summary.kept} of {summary.documents} {plan.table.name} ({share:.0%})")
+        rows = f"{summary.kept} of {summary.documents} {plan.table.name}"
+        out.print(f"kept      {rows} ({share:.0%})")
         if plan.inner is not None and plan.joined is None:
             inner, kept, of = plan.inner.table.name, summary.images_kept, summary.images
             out.print(f"accepted  {kept} of {of} {inner} ({kept / max(of, 1):.0%})")

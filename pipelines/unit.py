@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -241,13 +240,13 @@ class _Chain:
         """What kin of this unit know of its rows; None where they know nothing."""
         place: list[int | None] = [None] * self.task.ref.rows
         tables: list[pa.Table] = []
-        rows = {tuple(row.values()): i for i, row in enumerate(self._born_rows(self.task.ref.unit))}
+        rows = {row: index for index, row in enumerate(self._born_rows(self.task.ref.unit))}
         for name in self.task.kin.get(stage.name, ()):
             table = self.store.read(f"{stage.folder}/{name}.parquet")
             base = sum(part.num_rows for part in tables)
             tables.append(table)
             for row, born in enumerate(self._born_rows(name.rpartition("-")[0])):
-                index = rows.get(tuple(born.values()))
+                index = rows.get(born)
                 if index is not None:
                     place[index] = base + row
         if place == [None] * len(place):
@@ -256,9 +255,9 @@ class _Chain:
         states = pc.fill_null(found[STATE], PENDING)
         return found.set_column(found.column_names.index(STATE), found.schema.field(STATE), states)
 
-    def _born_rows(self, unit: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.store.read(f"units/{unit}.parquet").to_pylist()
-        return rows
+    def _born_rows(self, unit: str) -> list[str]:
+        """What each row of a unit was born with, as text."""
+        return [repr(row) for row in self.store.read(f"units/{unit}.parquet").to_pylist()]
 
     def _candidates(self, stage: Stage) -> list[str]:
         """The stored files of the unit that the stage may go on from."""

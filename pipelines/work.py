@@ -22,16 +22,22 @@ class Worker:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.store = Store(plan.jobfile.job.store)
-        self._states: dict[str, Any] = {}
+        self._states: dict[str, tuple[Stage, Any]] = {}
 
     def state(self, stage: Stage) -> Any:
         """The stage's loaded state."""
         if stage.fingerprint not in self._states:
             try:
-                self._states[stage.fingerprint] = stage.operator.setup()
+                self._states[stage.fingerprint] = (stage, stage.operator.setup())
             except Exception as error:
                 raise failed_stage(stage, "setup", error) from error
-        return self._states[stage.fingerprint]
+        return self._states[stage.fingerprint][1]
+
+    def close(self) -> None:
+        """Let go of what the operators opened."""
+        for stage, state in self._states.values():
+            stage.operator.close(state)
+        self._states.clear()
 
 
 class Task(Protocol):

@@ -110,10 +110,10 @@ INSTRUCTION = pa.struct(
 
 USAGE = pa.struct(
     [
-        pa.field("requests", pa.int32(), nullable=False),
-        pa.field("prompt_tokens", pa.int64(), nullable=False),
-        pa.field("completion_tokens", pa.int64(), nullable=False),
-        pa.field("usd", pa.float64(), nullable=False),
+        pa.field("requests", pa.int32()),
+        pa.field("prompt_tokens", pa.int64()),
+        pa.field("completion_tokens", pa.int64()),
+        pa.field("usd", pa.float64()),
     ]
 )
 """What asking a model took: requests, tokens, US dollars."""
@@ -764,10 +764,18 @@ _ALL = [
     ),
     Column("seed_image", pa.string(), "that seed image", level="image"),
     # Pictures: what models wrote about them.
-    Column("picture_turn", pa.float64(), "its place in a shuffle of all pictures", "0..1", level="image"),
+    Column(
+        "picture_turn",
+        pa.float64(),
+        "its place in a shuffle of all pictures",
+        "0..1",
+        level="image",
+    ),
     Column("caption_en", pa.string(), "description in English", level="image"),
     Column("caption_zh", pa.string(), "description in Chinese", level="image"),
-    Column("caption_words_en", pa.int32(), "words of `caption_en`; 0 without", "words", level="image"),
+    Column(
+        "caption_words_en", pa.int32(), "words of `caption_en`; 0 without", "words", level="image"
+    ),
     Column(
         "caption_signs_zh",
         pa.int32(),

@@ -10,6 +10,7 @@
     ├── WorkerLost           a unit's worker died more often than its retries allow
     ├── ErrorRateExceeded    more rows failed than the job tolerates
     ├── BudgetSpent          asking models on would cost more than the job allows
+    ├── QuotasMissed         too few instructions, or too lopsided ones
     ├── StorageError         a folder or bucket cannot be read or written
     ├── CorpusError          the store does not hold what was asked for
     └── ExportError          an export target cannot be written
@@ -55,6 +56,12 @@ class BudgetSpent(OmniloomError):
     """Asking models on would cost more than the budget; what was answered is kept."""
 
     exit_code = 4
+
+
+class QuotasMissed(OmniloomError):
+    """What was accepted is less than the job's target, or misses a quota; nothing was exported."""
+
+    exit_code = 5
 
 
 class StorageError(OmniloomError):

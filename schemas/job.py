@@ -117,6 +117,21 @@ class ExportSpec(_Strict):
         return tuple(kind for kind in PII_KINDS if kind in value)
 
 
+class Target(_Strict):
+    """What a job of instructions is to come to."""
+
+    accepted: int | None = Field(
+        None,
+        ge=1,
+        description="instructions that all rules keep: pictures have their turn until there are "
+        "as many; null: all pictures have it",
+    )
+    quotas: dict[str, Any] = Field(
+        default_factory=dict,
+        description="what those must have, or the run fails; docs/instruction-quality.md",
+    )
+
+
 class Job(_Strict):
     """A whole job file."""
 
@@ -133,6 +148,7 @@ class Job(_Strict):
     )
     rules: Rules = Field(default_factory=Rules, description="what is kept")
     export: list[ExportSpec] = Field(default_factory=list, description="what is written")
+    target: Target | None = Field(None, description="how many instructions, and of which kinds")
     unit_rows: int = Field(2000, ge=1, le=100_000, description="rows in a unit of work")
     max_error_rate: float = Field(
         0.01, ge=0, le=1, description="share of documents that may fail before the run stops"

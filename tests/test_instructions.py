@@ -1,0 +1,108 @@
+"""The instruction pipeline end to end, against a scripted model behind real HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from pipelines.corpus import Corpus, open_corpus
+from pipelines.engine import RunOptions, RunResult, run_job
+from pipelines.jobfile import parse_job
+from schemas.errors import QuotasMissed
+from tests.chat_server import ChatServer
+from tests.scripted_model import answer
+
+
+def pictures(folder: Path, count: int) -> Path:
+    """A folder of pictures that look unlike each other, each with a caption beside it."""
+    folder.mkdir()
+    noise = np.random.default_rng(0)
+    for number in range(count):
+        blocks = noise.integers(0, 255, (6, 8, 3), np.uint8)
+        image = Image.fromarray(blocks).resize((320, 240), Image.Resampling.BICUBIC)
+        image.save(folder / f"{number:03}.jpg")
+        (folder / f"{number:03}.txt").write_text(f"View number {number} of the old town")
+    return folder
+
+
+def job(tmp_path: Path, url: str, **changes: Any) -> dict[str, Any]:
+    """A job over the folder `pictures`, without any network but the model's server."""
+    model = {"name": "scripted", "url": url, "key_from": None, "sees_images": False}
+    asks = {"model": model}
+    stages = {
+        "fetch": {"http": False},
+        "caption": asks,
+        "generate": asks,
+        "expand": asks,
+        "blind": asks,
+        "consistency": asks,
+    }
+    found: dict[str, Any] = {
+        "pipeline": "instructions",
+        "store": str(tmp_path / "store"),
+        "on": {"backend": "local", "workers": 0},
+        "inputs": [{"pictures": str(tmp_path / "pictures"), "licence": "CC0-1.0"}],
+        "stages": stages,
+        "rules": {"use": ["instructions"]},
+        "unit_rows": 4,
+    }
+    return found | changes
+
+
+def run(found: dict[str, Any], options: RunOptions | None = None) -> RunResult:
+    return run_job(parse_job(yaml.safe_dump(found), "pictures.yaml"), options)
+
+
+def corpus(tmp_path: Path) -> Corpus:
+    return open_corpus(str(tmp_path / "store"))
+
+
+def test_pictures_become_instructions_of_every_kind(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 6)
+    with ChatServer(answer) as server:
+        result = run(job(tmp_path, server.url))
+        asked = server.count()
+        again = run(job(tmp_path, server.url))
+        assert server.count() == asked
+    assert not again.changed
+    assert result.summary.documents == 6
+    frame = corpus(tmp_path).instructions()
+    counts = dict(frame.group_by("instruction_kind").len().iter_rows())
+    assert counts == {
+        "caption": 6,
+        "judgement": 24,
+        "long_vqa": 18,
+        "multiple_choice": 18,
+        "short_vqa": 18,
+        "multi_round": 6,
+    }
+    assert frame["instruction_id"].n_unique() == len(frame)
+
+
+def test_pictures_have_their_turn_until_enough_is_accepted(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 40)
+    with ChatServer(answer) as server:
+        wants = job(tmp_path, server.url, target={"accepted": 200})
+        result = run(wants)
+        asked = server.counts()
+        assert max(asked.values()) == 1
+        accepted = result.summary.images_kept
+        captioned = corpus(tmp_path).documents("caption_en").drop_nulls().height
+        assert 200 <= accepted < 400
+        assert captioned < 40
+        run(wants)
+        assert server.count() == asked.total()
+
+
+def test_a_run_whose_instructions_miss_a_quota_fails_and_says_why(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 3)
+    with ChatServer(answer) as server:
+        quotas = {"per_lang": {"zh": 10}}
+        with pytest.raises(QuotasMissed, match="lang zh has 0 rows, fewer than 10"):
+            run(job(tmp_path, server.url, target={"quotas": quotas}))
+        with pytest.raises(QuotasMissed, match="all pictures had their turn"):
+            run(job(tmp_path, server.url, target={"accepted": 100_000}))
