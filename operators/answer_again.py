@@ -21,6 +21,7 @@ from operators.chat import Chat, Reply
 from operators.reply_schemas import answer_schema
 from operators.verifiers import same_answer
 from schemas import columns
+from schemas.columns import INSTRUCTION_LANGS
 
 _COMPARED = ("judgement", "multiple_choice", "short_vqa")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -41,7 +42,7 @@ class _AsksAgain(Asks):
         questions = [
             self._question(index, row, sample)
             for index, row in enumerate(rows)
-            if row["instruction_kind"] in _COMPARED and row["turns"] and not row["reply_problem"]
+            if _comparable(row)
             for sample in range(self.samples)
         ]
         self.ask(chat, questions, _no_problem)
@@ -64,6 +65,12 @@ class _AsksAgain(Asks):
     def _slots(self, row: dict[str, Any]) -> dict[str, Any]:
         """What the prompt shows besides the question."""
         return {}
+
+
+def _comparable(row: dict[str, Any]) -> bool:
+    """Whether answers to it can be compared."""
+    known = row["instruction_kind"] in _COMPARED and row["instruction_lang"] in INSTRUCTION_LANGS
+    return known and bool(row["turns"]) and not row["reply_problem"]
 
 
 def _no_problem(*_: Question | Reply) -> None:
@@ -111,6 +118,7 @@ class AnswerAgain(_AsksAgain):
     tag = "consistency"
     prompt = "self_consistency"
     reads = columns.schema(*_ASKED, "caption_en", "caption_zh", "image_text")
+    optional = frozenset({"image_text"})
     writes = columns.schema("repeated_answers", "self_consistency", "consistency_usage")
 
     samples: int = Field(3, ge=1, description="how often a question is asked")

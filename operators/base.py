@@ -51,6 +51,8 @@ class Operator(BaseModel, ABC, Generic[State]):
     version: ClassVar[int] = 1
     """Raise it when the same config gives other values."""
     reads: ClassVar[pa.Schema]
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Columns of `reads` that it can do without: null where no stage of the job measures them."""
     writes: ClassVar[pa.Schema]
     resources: ClassVar[Resources] = Resources()
     libraries: ClassVar[tuple[str, ...]] = ()
@@ -82,6 +84,13 @@ class Operator(BaseModel, ABC, Generic[State]):
     def needs(self) -> pa.Schema:
         """The columns that this config reads: `reads`, and those that its fields name."""
         return self.reads
+
+    def given(self, batch: pa.Table) -> pa.Table:
+        """The batch with just the columns that it reads, null where they are not measured."""
+        for item in self.needs():
+            if item.name in self.optional and item.name not in batch.column_names:
+                batch = batch.append_column(item, pa.nulls(batch.num_rows, item.type))
+        return batch.select(self.needs().names)
 
     def deciding_config(self) -> dict[str, Any]:
         """The fields that decide the values: all but those that only say how to come to them."""

@@ -24,6 +24,8 @@ from schemas import columns
 Lang = Literal["en", "zh"]
 CONTEXT = ("page_title", "page_text", "image_alt", "image_caption", "image_keyword", "image_text")
 """What is known of a picture besides itself."""
+OPTIONAL = frozenset({"image_text"})
+"""What need not be measured of it."""
 
 
 class PictureTurns(Operator[None]):
@@ -59,6 +61,7 @@ class WriteCaptions(Asks):
     table = "images"
     tag = "caption"
     reads = columns.schema(*CONTEXT)
+    optional = OPTIONAL
     writes = columns.schema(
         "caption_en",
         "caption_zh",

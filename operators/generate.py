@@ -17,7 +17,7 @@ from pydantic import Field
 
 from operators.asking import Asks, Question, all_answered, by_rows, written
 from operators.base import Operator, by_row, measured
-from operators.captions import CONTEXT, Lang, knowledge
+from operators.captions import CONTEXT, OPTIONAL, Lang, knowledge
 from operators.chat import Chat, Reply
 from operators.coverage import placed
 from operators.instruction_id import instruction_id
@@ -39,6 +39,7 @@ class PictureDomains(Operator[None]):
     name = "picture_domains"
     table = "images"
     reads = columns.schema(*CONTEXT, *_CAPTIONS, "image_sha256")
+    optional = OPTIONAL
     writes = columns.schema("picture_domains")
 
     most: int = Field(1, ge=1, description="domains of a picture at most")
@@ -71,6 +72,7 @@ class _Writes(Asks):
     """An operator that has instructions written."""
 
     table = "images"
+    optional = OPTIONAL
 
     langs: tuple[Lang, ...] = Field(("en",), min_length=1, description="languages, en or zh")
     show_picture: bool = Field(
@@ -88,6 +90,10 @@ class _Writes(Asks):
             "caption": _caption(row, lang),
             "texts": row["image_text"],
         }
+
+    def _domains(self, row: dict[str, Any]) -> list[str]:
+        """The picture's domains, without those that are no more."""
+        return [name for name in row["picture_domains"] or () if name in self.data.domains]
 
     def _askable(self, row: dict[str, Any], lang: Lang) -> bool:
         """Whether there is anything to ask about."""
@@ -119,7 +125,7 @@ class GenerateInstructions(_Writes):
             for index, row in enumerate(rows)
             for lang in self.langs
             if self._askable(row, lang)
-            for domain in row["picture_domains"] or ()
+            for domain in self._domains(row)
             for kind in self.kinds
             if kind in self.data.domains[domain].kinds
         ]
@@ -195,10 +201,11 @@ class ExpandInstructions(_Writes):
         """Ask for one conversation about each picture in each language."""
         rows = batch.to_pylist()
         questions = [
-            self._question(index, row, lang, row["picture_domains"][0])
+            self._question(index, row, lang, domain)
             for index, row in enumerate(rows)
             for lang in self.langs
-            if row["picture_domains"] and self._askable(row, lang)
+            for domain in self._domains(row)[:1]
+            if self._askable(row, lang)
         ]
         self.ask(chat, questions, self._lack)
         results = by_row(self._told, rows, by_rows(questions, len(rows)))

@@ -67,6 +67,7 @@ class Grounding(Operator[None]):
     name = "grounding"
     table = "instructions"
     reads = columns.schema("instruction_kind", "instruction_lang", "turns", "options", *_SOURCES)
+    optional = frozenset({"image_text"})
     writes = columns.schema(
         "claim_count",
         "known_word_count",

@@ -414,7 +414,7 @@ class _Planner:
                 asked = not step.on_demand or bool(wanted & set(operator.writes.names))
             if asked or step.name in self.job.stages:
                 steps.append((step, operator))
-                wanted |= set(operator.needs().names)
+                wanted |= set(operator.needs().names) - operator.optional
         return steps[::-1]
 
     def _stages(
@@ -431,13 +431,14 @@ class _Planner:
             if operator.table == INSTRUCTIONS.name:  # they see all that is known of their picture
                 produced[operator.table] = produced[recipe.table.name] | produced[operator.table]
             known = produced[operator.table]
-            missing = [name for name in operator.needs().names if name not in known]
+            unknown = [name for name in operator.needs().names if name not in known]
+            missing = [name for name in unknown if name not in operator.optional]
             if missing:
                 path: Path_ = ("stages", step.name)
                 fix = f"measured before this stage are: {', '.join(known)}"
                 self.add(path, f"nothing before this stage measures '{missing[0]}'", fix)
                 continue
-            origins = {name: known[name] for name in operator.needs().names}
+            origins = {n: known[n] for n in operator.needs().names if n not in unknown}
             stage = self._stage(step, operator, origins, identity)
             stages[operator.table].append(stage)
             identity[step.name] = stage.fingerprint

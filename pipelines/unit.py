@@ -284,7 +284,7 @@ class _Chain:
         if not len(missing):
             return parts[0]
         payload = PAYLOADS.get(self.plan.table.name)
-        names = [name for name in operator.needs().names if name != payload]
+        names = [name for name in stage.origins if name != payload]
         if payload is None or payload not in operator.needs().names:
             rows = self.columns(names).take(missing)
             # What waits for others waits for all at once.
@@ -315,9 +315,8 @@ class _Chain:
 
     def _measure(self, stage: Stage, batch: pa.Table) -> pa.Table:
         try:
-            result = stage.operator.measure(
-                batch.select(stage.operator.needs().names), self.worker.state(stage)
-            )
+            given = stage.operator.given(batch)
+            result = stage.operator.measure(given, self.worker.state(stage))
         except Exception as error:
             raise failed_stage(stage, f"unit {self.task.ref.unit}", error) from error
         return checked(stage, result, batch.num_rows)

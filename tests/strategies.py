@@ -281,6 +281,8 @@ def _by_type(kind: pa.DataType) -> SearchStrategy[Any]:
         return st.integers(0, 2**31).map(lambda second: datetime.fromtimestamp(second, UTC))
     if pa.types.is_list(kind):
         return st.lists(_by_type(kind.value_type), max_size=4)
+    if pa.types.is_struct(kind):
+        return st.fixed_dictionaries({field.name: values(field) for field in kind})
     raise TypeError(f"no strategy for {kind}")
 
 
