@@ -2,8 +2,8 @@
 
 They stay within what OpenAI's strict mode and llama.cpp's grammars both accept: every field is
 required, none may be added, and lists have a length. The right option of a choice comes apart from
-the wrong ones, and yes apart from no: small models get letters and balance wrong, and who reads
-the reply can place both.
+the wrong ones, and each question answered yes with one answered no: small models get letters and
+balance wrong, and whoever reads the reply can place both.
 """
 
 from __future__ import annotations
@@ -25,24 +25,27 @@ def reply_schema(kind: str, count: int = 1, *, least: int | None = None) -> dict
 
     caption: `{caption}`. multiple_choice: `{questions: [{question, correct, wrong: [3]}]}`.
     short_vqa, long_vqa: `{questions: [{question, answer}]}`. multi_round: `{rounds: [{question,
-    answer}]}`. judgement: `{yes: [question], no: [question]}`, half of `count` each, one more yes
-    where it is odd. The schemas are the same for both languages.
+    answer}]}`. judgement: `{pairs: [{question_yes, question_no}]}`, where the name tells
+    the question's answer: `count` of them, an even number, are half and half. They are the same
+    for both languages.
 
     Args:
         kind: of instruction.
         count: instructions, or rounds of a conversation, at most.
-        least: the same at least; `count` if None. Each list of a judgement has exactly its half.
+        least: the same at least; `count` if None.
 
     Raises:
-        InputError: no such kind, or a count below 1 (2 for judgements, which need both answers).
+        InputError: no such kind, a count below 1, or an odd one of judgements.
     """
     if kind not in _KINDS:
         raise InputError(f"no reply schema for '{kind}'\n    fix: {did_you_mean(kind, _KINDS)}")
-    needed = 2 if kind == "judgement" else 1
     least = count if least is None else least
-    if not needed <= least <= count:
+    if not 1 <= least <= count:
         message = f"reply schema of '{kind}': {least} to {count} instructions"
-        raise InputError(f"{message}\n    fix: ask for {needed} or more, and not least > count")
+        raise InputError(f"{message}\n    fix: ask for 1 or more, and not least > count")
+    if kind == "judgement" and (least % 2 or count % 2):
+        message = f"reply schema of 'judgement': {least} to {count} come in pairs of yes and no"
+        raise InputError(f"{message}\n    fix: ask for an even number")
     match kind:
         case "caption":
             return _object(caption=_TEXT)
@@ -51,8 +54,8 @@ def reply_schema(kind: str, count: int = 1, *, least: int | None = None) -> dict
             asked = _object(question=_TEXT, correct=_TEXT, wrong=wrong)
             return _object(questions=_array(asked, least, count))
         case "judgement":
-            yes, no = (count + 1) // 2, count // 2
-            return _object(yes=_array(_TEXT, yes, yes), no=_array(_TEXT, no, no))
+            pair = _object(question_yes=_TEXT, question_no=_TEXT)
+            return _object(pairs=_array(pair, least // 2, count // 2))
         case _:
             pairs = _array(_object(question=_TEXT, answer=_TEXT), least, count)
             return _object(rounds=pairs) if kind == "multi_round" else _object(questions=pairs)
