@@ -35,6 +35,12 @@ FOLDER = Path(__file__).parent / "instructions"
 PAGE_CHARS = 600
 """Of a page's text in a prompt: small models read some 80 tokens a second."""
 
+CAPTION_FLOOR = {
+    "caption": {"en": 120, "zh": 200},
+    "caption_with_text": {"en": 200, "zh": 200},
+}
+"""What the slot `floor` asks for: words of English, characters of Chinese. MMInstruct's figures."""
+
 SlotValue = str | int | Sequence[str] | None
 T = TypeVar("T")
 

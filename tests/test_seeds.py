@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from operators.reply_schemas import answer_schema, reply_schema
 from operators.seed_models import PROMPT_SLOTS, SEED_LISTS, SLOT
-from operators.seeds import FOLDER, Seeds, load
+from operators.seeds import CAPTION_FLOOR, FOLDER, Seeds, load
 from schemas.columns import INSTRUCTION_KINDS, INSTRUCTION_LANGS
 from schemas.errors import InputError, SeedError
 from tests.support import ROOT
@@ -278,6 +278,22 @@ def test_a_prompt_shows_what_is_known_and_marks_what_is_not() -> None:
     assert "never mention" in prompt.system
 
 
+@pytest.mark.parametrize("lang", INSTRUCTION_LANGS)
+def test_descriptions_are_asked_for_with_a_floor(lang: str) -> None:
+    for name, floors in CAPTION_FLOOR.items():
+        slots = dict.fromkeys(PROMPT_SLOTS[name]) | {"floor": floors[lang]}
+        asked = OURS.prompt(name, lang, **slots)
+        assert f" {floors[lang]} " in asked.user
+        assert asked.user.count(OURS.prompts.labels["none"].said(lang)) == len(slots) - 1
+
+
+@pytest.mark.parametrize("lang", INSTRUCTION_LANGS)
+def test_no_slot_is_left_in_any_prompt(lang: str) -> None:
+    for name, known in PROMPT_SLOTS.items():
+        asked = OURS.prompt(name, lang, **dict.fromkeys(known, "…"))
+        assert "{" not in asked.system + asked.user
+
+
 def test_knowledge_is_none_where_a_page_says_nothing_and_long_pages_are_cut() -> None:
     assert OURS.knowledge("zh", title=" ", alt=None, text="") is None
     long = OURS.knowledge("zh", text="字" * 5000)
@@ -290,9 +306,11 @@ def test_knowledge_is_none_where_a_page_says_nothing_and_long_pages_are_cut() ->
     ("call", "words"),
     [
         (lambda: OURS.prompt("judgment", "en"), "did you mean 'judgement'?"),
-        (lambda: OURS.prompt("image_off", "en", question="?"), "lacks options"),
+        (lambda: OURS.prompt("image_off", "en", question="?", form=""), "lacks options"),
         (
-            lambda: OURS.prompt("image_off", "en", question="?", options=None, option=None),
+            lambda: OURS.prompt(
+                "image_off", "en", question="?", form="", options=None, option=None
+            ),
             "no slot 'option'\n    fix: did you mean 'options'",
         ),
         (lambda: OURS.prompt("repair", "fr", reply="", problem=""), "no language 'fr'"),
@@ -302,9 +320,10 @@ def test_knowledge_is_none_where_a_page_says_nothing_and_long_pages_are_cut() ->
         (lambda: OURS.answer_prompt("caption", "en", ""), "no answer prompt 'caption'"),
         (lambda: OURS.caption_question("de", ""), "no language 'de'"),
         (lambda: load("no/such/folder"), "no folder no/such/folder"),
-        (lambda: reply_schema("judge", 4), "did you mean 'judgement'"),
-        (lambda: reply_schema("judgement", 1), "ask for an even number"),
-        (lambda: reply_schema("multi_round", 3, least=5), "5 to 3"),
+        (lambda: reply_schema("judge", "en", 4), "did you mean 'judgement'"),
+        (lambda: reply_schema("judgement", "en", 1), "ask for an even number"),
+        (lambda: reply_schema("multi_round", "en", 3, least=5), "5 to 3"),
+        (lambda: reply_schema("caption", "fr"), "no language 'fr'"),
         (lambda: answer_schema("long_vq", "en"), "did you mean 'long_vqa'"),
     ],
 )
@@ -346,7 +365,7 @@ def test_a_folder_changes_and_removes(tmp_path: Path) -> None:
     assert list(before.keys() - after.keys()) == ["purpose"]
     assert after["handwritten"].en == other["en"]
     assert mine.answer_prompt("judgement", "en", "x") == "Yes or no."
-    assert mine.prompt("image_off", "zh", question="?", options=None).system == "请回答。"
+    assert mine.prompt("image_off", "zh", question="?", options=None, form="").system == "请回答。"
     assert load() is OURS
 
 
@@ -420,7 +439,7 @@ def test_mistakes_are_those_of_the_folder_only(tmp_path: Path) -> None:
     assert {p.file for p in error.value.problems} == {str(tmp_path / "seeds" / "ocr.yaml")}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -448,18 +467,42 @@ def check(schema: dict[str, Any], data: Any) -> bool:
 def test_replies_have_their_form() -> None:
     asked = {"question": "?", "answer": "!"}
     choice = {"question": "?", "correct": "a", "wrong": ["b", "c", "d"]}
-    assert check(reply_schema("caption"), {"caption": "x"})
-    assert check(reply_schema("short_vqa", 2), {"questions": [asked, asked]})
-    assert not check(reply_schema("long_vqa", 3), {"questions": [asked, asked]})
-    assert check(reply_schema("multiple_choice", 1), {"questions": [choice]})
+    assert check(reply_schema("caption", "en"), {"caption": "x"})
+    assert check(reply_schema("short_vqa", "en", 2), {"questions": [asked, asked]})
+    assert not check(reply_schema("long_vqa", "en", 3), {"questions": [asked, asked]})
+    assert check(reply_schema("multiple_choice", "en", 1), {"questions": [choice]})
     assert not check(
-        reply_schema("multiple_choice", 1), {"questions": [choice | {"wrong": ["b", "c"]}]}
+        reply_schema("multiple_choice", "en", 1), {"questions": [choice | {"wrong": ["b", "c"]}]}
     )
-    rounds = reply_schema("multi_round", 5, least=3)
+    rounds = reply_schema("multi_round", "en", 5, least=3)
     assert [check(rounds, {"rounds": [asked] * n}) for n in (2, 3, 5, 6)] == [0, 1, 1, 0]
-    pairs = reply_schema("judgement", 4)
+    pairs = reply_schema("judgement", "en", 4)
     assert check(pairs, {"pairs": [{"question_yes": "?", "question_no": "?"}] * 2})
     assert not check(pairs, {"pairs": [{"question_yes": "?"}] * 2})
+
+
+def test_patterns_keep_out_what_small_models_get_wrong() -> None:
+    def good(kind: str, lang: str, **fields: Any) -> bool:
+        reply = {"question": "Where is it?", "correct": "here", "wrong": ["b", "c", "d"]}
+        reply = {"question": "Where is it?", "answer": "here"} if kind == "short_vqa" else reply
+        return check(reply_schema(kind, lang, patterns=True), {"questions": [reply | fields]})
+
+    assert good("short_vqa", "en")
+    assert good("short_vqa", "zh", question="它在哪里？")
+    assert not good("short_vqa", "en", question="Where is the <object>?")
+    assert not good("short_vqa", "zh", question="Where is it?")
+    assert not good("short_vqa", "en", answer="on and " * 20)
+    assert good("multiple_choice", "en", question="Name what is red.")
+    assert not good("multiple_choice", "en", wrong=["b", "c", "d " * 40])
+
+    def judged(lang: str, question: str) -> bool:
+        pair = {"question_yes": question, "question_no": question}
+        return check(reply_schema("judgement", lang, 2, patterns=True), {"pairs": [pair]})
+
+    assert judged("en", "Is the boat blue?")
+    assert not judged("en", "The boat is blue.")
+    assert judged("zh", "船是蓝色的吗？")
+    assert not judged("zh", "船在哪里？")
 
 
 def test_answers_have_their_form() -> None:
@@ -481,7 +524,7 @@ def objects(schema: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", INSTRUCTION_KINDS)
 def test_schemas_are_strict_and_know_no_rare_words(kind: str) -> None:
-    for schema in (reply_schema(kind, 4), answer_schema(kind, "en")):
+    for schema in (reply_schema(kind, "en", 4), answer_schema(kind, "en")):
         for found in objects(schema):
             assert found["additionalProperties"] is False
             assert found["required"] == list(found["properties"])
