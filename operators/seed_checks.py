@@ -22,7 +22,7 @@ from operators.seed_models import (
 )
 from schemas.columns import INSTRUCTION_LANGS
 from schemas.errors import Problem, did_you_mean
-from schemas.yaml_lines import Path_
+from schemas.yaml_lines import Path_, dotted
 
 SHOWN = 3
 """Templates that a prompt shows: a list that has fewer is too short."""
@@ -46,20 +46,19 @@ _YES_NO = {
     "en": re.compile(rf"(?:^|, )(?:{'|'.join(_AUXILIARY)}) [^?]*\?$", re.IGNORECASE),
     "zh": re.compile(r"(?:吗？$)|(?:是否|是不是|有没有|能不能|能否|可否|会不会|对不对).*？$"),
 }
+_ASK_SO = {"en": "begin with Is, Are, Does, Can, …", "zh": "end with 吗？, or use 是否, 有没有, …"}
 
 
 def problems_of(files: Files, parts: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the parts that are there; `files` knows where each field stands."""
-    domains: dict[str, Domain] = parts.get("domains", {})
-    placeholders: dict[str, Placeholder] = parts.get("placeholders", {})
+    domains: dict[str, Domain] = parts["domains"]
+    placeholders: dict[str, Placeholder] = parts["placeholders"]
     seeds = {p.removeprefix("seeds/"): v for p, v in parts.items() if p.startswith("seeds/")}
-    if "domains" in parts:
-        yield from _domains(files, domains, seeds)
+    yield from _domains(files, domains, seeds)
     for name, templates in seeds.items():
         yield from _templates(files, f"seeds/{name}", templates, placeholders, domains.get(name))
-    if "caption" in parts:
-        yield from _list(files, "caption", (), parts["caption"])
-    yield from _answer_prompts(files, parts.get("answer_prompts", {}))
+    yield from _list(files, "caption", (), parts["caption"])
+    yield from _answer_prompts(files, parts["answer_prompts"])
     if "prompts" in parts:
         yield from _prompts(files, parts["prompts"])
 
@@ -67,8 +66,9 @@ def problems_of(files: Files, parts: Mapping[str, Any]) -> Iterator[Problem]:
 def _domains(
     files: Files, domains: dict[str, Domain], seeds: Mapping[str, Templates]
 ) -> Iterator[Problem]:
-    for name in sorted(seeds.keys() - domains.keys()):
-        fix = f"describe it in domains.yaml, or rename the file; {did_you_mean(name, domains)}"
+    described = files.data["domains"]
+    for name in sorted(seeds.keys() - described.keys()):
+        fix = f"describe it in domains.yaml, or rename the file; {did_you_mean(name, described)}"
         yield files.problem(f"seeds/{name}", (), f"there is no domain '{name}'", fix)
     for name, domain in domains.items():
         if f"seeds/{name}" not in files.paths:
@@ -76,6 +76,12 @@ def _domains(
             yield files.problem("domains", (name,), "the domain has no templates", fix)
         for field in ("title", "description"):
             yield from _languages(files, "domains", (name, field), getattr(domain, field))
+        for lang, cues in (("en", domain.cues.en), ("zh", domain.cues.zh)):
+            for index, cue in enumerate(cues):
+                path = (name, "cues", lang, index)
+                yield from _in_language(files, "domains", path, lang, cue, ends=False)
+                if cue in cues[:index]:
+                    yield files.problem("domains", path, "stands twice", "keep one", cue)
 
 
 def _templates(
@@ -126,7 +132,8 @@ def _in_language(
         fix = "use Chinese punctuation: ，；：？！。“”"
         yield files.problem(part, path, f"holds '{odd[0]}'", fix, text)
     if ends and not text.endswith(_ENDS[lang]):
-        yield files.problem(part, path, "does not end", f"end with {_ENDS[lang]}", text)
+        fix = f"end with {' or '.join(_ENDS[lang])}"
+        yield files.problem(part, path, "ends in the middle of a sentence", fix, text)
     if ends and len(text) > MAX_CHARS[lang]:
         message = f"is {len(text)} characters long"
         yield files.problem(part, path, message, f"use {MAX_CHARS[lang]} or less", text)
@@ -152,6 +159,7 @@ def _placeholders(
         if set("<>") & set(_PLACEHOLDER.sub("", text)):
             fix = "write <name>, with both brackets"
             yield files.problem(part, here, "has an angle bracket alone", fix, text)
+            return
         used[lang] = {names[lang].get(name, name) for name in written}
     if used["en"] != used["zh"] and all(used[lang] <= names["en"].keys() for lang in used):
         odd = ", ".join(f"<{name}>" for name in sorted(used["en"] ^ used["zh"]))
@@ -166,9 +174,8 @@ def _answerable(
     for lang in INSTRUCTION_LANGS:
         text = words.said(lang)
         if judge and not _YES_NO[lang].search(text):
-            fix = {"en": "begin with Is, Are, Does, Can, …", "zh": "以“吗？”结尾，或使用“是否”等"}
             message = "is no question for yes or no"
-            yield files.problem(part, (*path, lang), message, fix[lang], text)
+            yield files.problem(part, (*path, lang), message, _ASK_SO[lang], text)
         if not judge and _YES_NO[lang].match(text):
             message = "is a question for yes or no"
             fix = "ask for what, which, where, or move it to judge"
@@ -184,7 +191,7 @@ def _answer_prompts(files: Files, prompts: Mapping[str, Paraphrases]) -> Iterato
             message = f"{len(said.en)} in English, {len(said.zh)} in Chinese"
             yield files.problem(part, (kind,), message, "give each language as many")
         for lang, ways in (("en", said.en), ("zh", said.zh)):
-            texts = {(kind, lang, index): way for index, way in enumerate(ways)}
+            texts: dict[Path_, str] = {(kind, lang, index): way for index, way in enumerate(ways)}
             for path, way in texts.items():
                 yield from _in_language(files, part, path, lang, way, ends=True)
             yield from _repeats(files, part, lang, texts)
@@ -242,10 +249,9 @@ def _repeats(files: Files, part: str, lang: str, texts: Mapping[Path_, str]) -> 
     for first, second in combinations(texts, 2):
         a, b = units[first], units[second]
         if len(a & b) >= ALIKE * len(a | b):
-            same = f"says the same as {'.'.join(map(str, first))}: {texts[first]}"
-            yield files.problem(
-                part, second, same, "keep one, or ask for another thing", texts[second]
-            )
+            same = f"says the same as {dotted(first)}: {texts[first]}"
+            fix = "keep one, or ask for something else"
+            yield files.problem(part, second, same, fix, texts[second])
 
 
 def _units(lang: str, text: str) -> frozenset[str]:

@@ -29,14 +29,14 @@ from operators.seed_models import (
 from schemas.errors import InputError, JobError, Problem, SeedError, did_you_mean
 from schemas.yaml_lines import Lines, Path_, located, read_yaml
 
-_PARTS: dict[str, TypeAdapter[Any]] = {
+_ENTRIES: dict[str, TypeAdapter[Any]] = {
     "domains": TypeAdapter(dict[Name, Domain]),
     "placeholders": TypeAdapter(dict[str, Placeholder]),
     "caption": TypeAdapter(dict[Slug, Words]),
     "answer_prompts": TypeAdapter(dict[str, Paraphrases]),
-    "prompts": TypeAdapter(Prompts),
 }
-"""What each file but those of `seeds/` holds."""
+"""Files of named things, each of which is right or wrong by itself."""
+_WHOLE: dict[str, TypeAdapter[Any]] = {"prompts": TypeAdapter(Prompts)}
 _SEEDS = "seeds/"
 _TEMPLATES = TypeAdapter(Templates)
 _DOCS = "see docs/seeds.md"
@@ -78,8 +78,8 @@ class Files:
             part = path.relative_to(folder).with_suffix("").as_posix()
             text = _text(path)
             self.digest = hashlib.sha256(f"{self.digest}\0{part}\0{text}".encode()).hexdigest()
-            if part not in _PARTS and not part.startswith(_SEEDS):
-                fix = did_you_mean(part, [*_PARTS, "seeds/DOMAIN"])
+            if part not in {*_ENTRIES, *_WHOLE} and not part.startswith(_SEEDS):
+                fix = did_you_mean(part, [*_ENTRIES, *_WHOLE, "seeds/DOMAIN"])
                 self.problems.append(Problem("file", "is no file of seeds", fix, None, str(path)))
                 continue
             self.paths[part] = str(path)
@@ -102,15 +102,22 @@ class Files:
         self.lines.setdefault(part, {}).update({p: (file, line) for p, line in lines.items() if p})
 
     def typed(self) -> dict[str, Any]:
-        """Each part as its model; parts with a mistake are left out and leave problems."""
+        """Each part as its model; what has a mistake is left out and leaves problems."""
         found: dict[str, Any] = {}
         for part, data in self.data.items():
-            adapter = _PARTS.get(part, _TEMPLATES)
-            try:
-                found[part] = adapter.validate_python(data)
-            except ValidationError as error:
-                self.problems.extend(self._complaints(part, error))
+            if part in _ENTRIES:
+                entries = [self._valid(part, _ENTRIES[part], {name: data[name]}) for name in data]
+                found[part] = {k: v for entry in entries for k, v in (entry or {}).items()}
+            elif (whole := self._valid(part, _WHOLE.get(part, _TEMPLATES), data)) is not None:
+                found[part] = whole
         return found
+
+    def _valid(self, part: str, adapter: TypeAdapter[Any], data: Any) -> Any:
+        try:
+            return adapter.validate_python(data)
+        except ValidationError as error:
+            self.problems.extend(self._complaints(part, error))
+            return None
 
     def _complaints(self, part: str, error: ValidationError) -> Iterable[Problem]:
         for detail in error.errors(include_url=False):
@@ -126,6 +133,8 @@ class Files:
                 case "string_pattern_mismatch":
                     said = "a name has small letters and digits"
                     fix = "join words by '-' in slugs, by '_' in names of domains"
+                case "model_type" | "dict_type":
+                    said, fix = "is no mapping", f"write its fields below it; {_DOCS}"
                 case _:
                     fix = _DOCS
             yield self.problem(part, path, said[:1].lower() + said[1:], fix, value)

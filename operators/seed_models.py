@@ -29,10 +29,10 @@ PROMPT_SLOTS: dict[str, frozenset[str]] = {
     "multiple_choice": _BLOCKS | {"count"},
     "long_vqa": _BLOCKS | {"count"},
     "short_vqa": _BLOCKS | {"count"},
-    "judgement": _BLOCKS | {"yes", "no"},
+    "judgement": _BLOCKS | {"pairs"},
     "multi_round": _BLOCKS - {"seeds"} | {"examples", "least", "most"},
-    "image_off": frozenset({"question", "options"}),
-    "self_consistency": frozenset({"caption", "texts", "question", "options"}),
+    "image_off": frozenset({"question", "options", "form"}),
+    "self_consistency": frozenset({"caption", "texts", "question", "options", "form"}),
     "repair": frozenset({"reply", "problem"}),
 }
 """The slots of each prompt, which whoever asks fills."""
@@ -105,9 +105,8 @@ class Domain(Data):
 
     def shown(self, lang: str) -> str:
         """Title and description in a line, for prompts."""
-        return (
-            f"{self.title.said(lang)}{'：' if lang == 'zh' else ': '}{self.description.said(lang)}"
-        )
+        colon = "：" if lang == "zh" else ": "
+        return self.title.said(lang) + colon + self.description.said(lang)
 
     @cached_property
     def _english(self) -> re.Pattern[str]:

@@ -35,6 +35,12 @@ FOLDER = Path(__file__).parent / "instructions"
 PAGE_CHARS = 600
 """Of a page's text in a prompt: small models read some 80 tokens a second."""
 
+CAPTION_FLOOR = {
+    "caption": {"en": 120, "zh": 200},
+    "caption_with_text": {"en": 200, "zh": 200},
+}
+"""What the slot `floor` asks for: words of English, characters of Chinese. MMInstruct's figures."""
+
 SlotValue = str | int | Sequence[str] | None
 T = TypeVar("T")
 
@@ -89,18 +95,34 @@ class Seeds(Data):
         return [Seed(f"{domain}/{name}/{slug}", words.said(lang)) for slug, words in texts.items()]
 
     def seeds_for(
-        self, domain: str, kind: str, lang: str, picture_id: str, count: int = SHOWN, seed: int = 0
+        self,
+        domain: str,
+        kind: str,
+        lang: str,
+        picture_id: str,
+        count: int = SHOWN,
+        seed: int = 0,
+        *,
+        plain_first: bool = False,
     ) -> list[Seed]:
         """The seed questions that a prompt for a picture shows; fewer where the domain has fewer.
 
         A template's rank depends on nothing but itself, the picture, the kind, the language and
         `seed`: one that is added to the domain takes the place of at most one other.
 
+        `plain_first` prefers templates without placeholders: small models copy what they are
+        shown, and these can be asked as they are.
+
         Raises:
             InputError: no such domain, kind or language.
         """
         found = self.templates_for(domain, kind, lang)
-        return sorted(found, key=lambda s: _rank(seed, picture_id, kind, lang, s.id))[:count]
+
+        def place(template: Seed) -> tuple[bool, bytes]:
+            to_be_filled = plain_first and "<" in template.text
+            return to_be_filled, _rank(seed, picture_id, kind, lang, template.id)
+
+        return sorted(found, key=place)[:count]
 
     def domains_for(
         self,
