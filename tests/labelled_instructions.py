@@ -234,10 +234,10 @@ other|牌子上写了什么？|牌子在哪里？
 other|图中是白天吗？|图中是晚上吗？
 other|房子有几扇窗户？|房子有几扇门？
 other|为什么她拿着伞？|谁拿着伞？
-other|What has the man left of the old stall in his hand?|What has the man right of the old stall in his hand?
+other|What has the man left of the stall in hand?|What has the man right of the stall in hand?
 other|By the old bridge, how many boats are there?|By the old bridge, how many cars are there?
 other|照片左边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？|照片右边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？
-same|What has the man left of the old stall in his hand?|In his hand, what has the man left of the old stall?
+same|What has the man left of the stall in hand?|In hand, what has the man left of the stall?
 same|照片左边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？|左边那位穿蓝色外套的女士拿着的雨伞是什么颜色的？
 paraphrase|What colour is the dog?|Can you tell the hue of the animal's fur?
 paraphrase|How many people are in the picture?|What is the number of persons visible?
