@@ -82,6 +82,9 @@ good|The title on the cover of the book is printed in gold.
 good|Judging by the long shadows, it is late in the afternoon.
 good|Based on the uniforms, the players belong to two teams.
 good|The crowd is certainly larger on the left side of the square.
+good|A monk walks in a passage between the old walls.
+good|I could not see the shore, so I rowed on and sang to the gulls.
+good|The number XXX is painted on the helmet.
 good|In the foreground, a policy of leaving wild flowers has turned the lawn yellow.
 good|图中有一只黑白相间的猫趴在窗台上。
 good|这位女士穿着蓝色外套，正在等公交车。

@@ -7,13 +7,14 @@ from functools import cache
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.answer_phrases import CHAT, PLACEHOLDER
 from operators.answer_words import question_words
-from operators.base import Operator
+from operators.base import Operator, addressed, placed
 from operators.grounding import Grounding
 from operators.instruction_checks import (
     AnswerChecks,
@@ -309,6 +310,20 @@ def test_the_place_of_the_right_option_makes_no_other_answer() -> None:
         row("What is it?", "A", "multiple_choice", options=["cow", "dog"], image_sha256="third"),
     )
     assert [f["question_answer_count"] for f in found] == [2, 2, 1]
+
+
+def test_records_can_be_gathered_in_parts() -> None:
+    rows = [
+        row(question, "2", image_sha256=str(number % 3), instruction_id=str(number))
+        for number, question in enumerate(q for _, *pair in question_pairs() for q in pair)
+    ]
+    operator = QuestionRepeats()
+    batch = pa.Table.from_pylist(rows, schema=operator.needs())
+    records = addressed(operator.scatter(batch), 0)
+    part = pc.less(records["key"], pa.scalar(2**63, pa.uint64()))
+    parts = [operator.gather(records.filter(mask)) for mask in (part, pc.invert(part))]
+    found = operator.assign(placed(pa.concat_tables(parts), 0, len(rows)), batch)
+    assert found.equals(operator.measure(batch, None))
 
 
 def zh(question: str, answer: str, kind: str = "short_vqa", **more: Any) -> dict[str, Any]:

@@ -154,6 +154,28 @@ def test_the_order_of_a_list_does_not_matter(items: list[str], order: object) ->
     assert list_match(", ".join(items), "; ".join(shuffled)) == 1
 
 
+numerals = st.lists(
+    st.sampled_from(
+        ["一", "十", "亿", "万", "点", "百分之", "hundred ", "million ", "9" * 400, ",", "."]
+    )
+    | texts(4),
+    max_size=200,
+).map("".join)
+
+
+@given(text=numerals)
+@settings(few, max_examples=60)
+def test_numbers_of_any_text_can_be_compared(text: str) -> None:
+    assert all(number.value == number.value for number in quantities(text))  # none is NaN
+    assert relaxed_number(text, text) == 1
+    assert 0 <= relaxed_number(text, "1") <= 1
+
+
+def test_a_number_may_be_as_long_as_it_likes() -> None:
+    for text in ("九" * 5000, "亿" * 100, "hundred " * 300, "9" * 5000):
+        assert quantities(text)[0].value == float("inf")
+
+
 # --- Known answers ------------------------------------------------------------------------------
 
 
