@@ -15,7 +15,7 @@ _ASKED = (
     r"(?:help|assist|answer|see|view|determine|identify|provide|comply|tell|access|fulfil|say|"
     r"recogni[sz]e|describe|confirm|verify|discuss|engage|continue|make out)"
 )
-_GIVEN = r"(?:caption|description|captions|descriptions|ocr|alt[- ]text|prompt|metadata|passage)"
+_GIVEN = r"(?:captions?|descriptions?|ocr|alt[- ]text|prompt|metadata)"
 _SAYS = (
     r"(?:says?|said|mentions?|mentioned|states?|stated|describes?|described|indicates?|notes?|"
     r"suggests?|tells?|does not|doesn't|provides?|specif(?:ies|y)|refers?|explains?)"
@@ -33,14 +33,15 @@ REFUSAL = _pattern(
     r"^\W*(?:I(?:'m|’m| am) )?(?:so |very |really )?sorry\b",
     r"\bI(?:'m|’m| am) afraid (?:that )?I\b",
     r"\bI apologi[sz]e\b|\bmy apologies\b",
-    rf"\b(?:I|we) (?:can ?not|can['’]t|could(?: not|n['’]t)|won['’]t|will not|"
+    rf"\b(?:I|we) (?:can ?not|can['’]t|won['’]t|will not|"
     rf"(?:am|are) (?:not able|unable) to|must decline to) (?:{_ASKED}|comment)\b",
     rf"\b(?:I['’]m|we['’]re) (?:unable|not able|not in a position) to {_ASKED}\b",
     rf"\bit(?:'s|’s| is) (?:not possible|impossible|hard|difficult) to {_ASKED}\b.{{0,40}}"
     r"(?:without|from (?:the|this)|based|with(?: the)? (?:given|available|provided))",
     r"\bcan ?not be (?:determined|identified|answered|inferred|ascertained)\b",
     r"\b(?:not enough|insufficient|no further|lacks?(?: the)?) (?:information|context|detail)",
-    r"\bI (?:do not|don['’]t) (?:know|have (?:access|the ability|enough|any information))\b",
+    r"^\W*I (?:do not|don['’]t) know\b",
+    r"\bI (?:do not|don['’]t) have (?:access|the ability|enough|any information)\b",
     r"\bI have no (?:idea|way|access|information)\b",
     r"\b(?:against|violates?) (?:my|our|the) (?:\w+ )?(?:guidelines|polic(?:y|ies)|principles)\b",
     r"作为(?:一个|一名|一款)?(?:ai|人工智能|语言模型|大(?:语言)?模型|智能助手|虚拟助手)",
@@ -51,14 +52,14 @@ REFUSAL = _pattern(
     r"无法(?:直接|准确)?"
     r"(?:回答|确定|判断|识别|查看|看清|提供|协助|满足|辨认|得知|获取|访问|推断|知道|确认)",
     r"(?:信息|资料|线索)(?:并)?(?:不足|不够|有限)|没有足够的?(?:信息|线索)|缺乏足够的?信息",
-    r"我(?:也)?不(?:知道|清楚|确定)",
+    r"^\W*我(?:也)?不(?:知道|清楚|确定)",
     r"(?:违反|不符合)[^。,]{0,8}(?:政策|规定|准则)",
 )
 """An answer that declines, that gives up, or whose writer speaks of itself as a model."""
 
 SOURCE_LEAK = _pattern(
     rf"\b(?:according to|based (?:up)?on|judging by|from|as per|per|given|in|by|see) "
-    rf"(?:the|this|that|your|its)? ?(?:\w+ )?{_GIVEN}\b(?! of\b)",
+    rf"(?:(?:the|this|that|your|its) )?(?!an? )(?:\w+ )?{_GIVEN}\b(?! of\b)",
     rf"\b(?:the|this|your) (?:image |picture |photo |provided |given |above |text )?{_GIVEN} "
     rf"(?:\w+ly |also )?{_SAYS}\b",
     r"\bthe (?:provided|given|supplied|above|aforementioned|available|accompanying) "
@@ -66,7 +67,7 @@ SOURCE_LEAK = _pattern(
     r"(?:\b(?:not|never)|n['’]t) (?:\w+ly )?(?:mentioned|specified|stated|described|provided)\b"
     r"(?! (?:on|upon)\b)",
     r"\b(?:mentioned|described|stated|specified|given|noted) in the (?:text|information|title|"
-    r"caption|description|passage|context)\b",
+    r"caption|description|context)\b",
     r"\bas (?:described|mentioned|stated) (?:above|earlier|in the)\b",
     r"(?<![a-z])ocr(?![a-z])",
     r"\b(?:recogni[sz]ed|detected|extracted) (?:text|strings|words)\b",
@@ -76,7 +77,7 @@ SOURCE_LEAK = _pattern(
     rf"(?:根据|依据|按照|从)(?:图片|图像|照片)?的?{_ZH_GIVEN}(?=[,。:]|可|中|里|来看|所)",
     rf"{_ZH_GIVEN}(?:中|里|内)?(?:并)?(?:提到|提及|说|指出|写道|表明|没有|未|所述|给出)",
     r"(?:标题|说明)(?:中|里)(?:提到|提及|说|指出|写道|表明|没有|未)",
-    r"(?<!上)(?<!里)(?:并未|并没有|未|没有)(?:明确|具体)?(?:提及|说明|描述|给出|注明)(?!任何人)",
+    r"(?<!上)(?<!里)(?:并未|并没有|未|没有)(?:明确|具体)?(?:提及|说明|描述|注明)",
     r"如(?:描述|上文|上)所(?:述|说)|正如描述|(?:所|被)描述的(?:图片|图像|照片)",
     r"(?:识别|检测|提取)(?:出|到)的(?:文字|文本|字符)",
     r"(?:网页|页面|图片)(?:的)?标题",
@@ -104,8 +105,8 @@ PLACEHOLDER = _pattern(
     r"\[(?:insert|your|name of|the name|object|person|place|name|colou?r|number|style|brand|item|"
     r"animal|text|date|location|adjective|noun)\b[^\]]{0,30}\]",
     r"\{\w{2,30}\}",
-    r"\b(?:todo|tbd|lorem ipsum)\b|(?<![a-z])x{3,}(?![a-z])",
-    r"某某|××+|〇〇|\[(?:物体|对象|名称|姓名|颜色|数字|地点|人物|品牌|动物|文字|日期)\]",
+    r"\b(?:todo|tbd|lorem ipsum)\b",
+    r"某某|××+|(?<=[\u4e00-\u9fff])x{2,}|\[(?:物体|对象|名称|姓名|颜色|数字|地点|人物|品牌|动物|文字|日期)\]",
 )
 """A wildcard that nobody filled in."""
 

@@ -132,10 +132,10 @@ def _ties(language: str) -> frozenset[str]:
 
 
 def stem(word: str) -> str:
-    """An English word without the endings of plurals and verbs.
+    """An English word without the endings of plurals, verbs and doers.
 
-    Endings are cut as in the first steps of Porter 1980, "An algorithm for suffix stripping", and
-    with them a final e, so that ride, rides and riding are one word.
+    In the way of Porter 1980, "An algorithm for suffix stripping", but fewer endings: rides, riding
+    and rider are one word, and so are grass and grassy. What is left need not be a word.
     """
     word = word.removesuffix("'s").removesuffix("’s")
     word = _SPELLINGS.get(word, word)
@@ -147,10 +147,11 @@ def stem(word: str) -> str:
         word = word[:-2]
     elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    for ending in ("ing", "ed"):
+    for ending, least in (("ing", 3), ("ed", 3), ("er", 4)):
         rest = word.removesuffix(ending)
-        if rest != word and len(rest) >= 3 and re.search("[aeiouy]", rest):
+        if rest != word and len(rest) >= least and re.search("[aeiouy]", rest):
             word = rest[:-1] if rest[-1] == rest[-2] and rest[-1] not in "lsz" else rest
             break
-    word = re.sub("our$", "or", word) if len(word) > 4 else word
+    if len(word) > 4:
+        word = re.sub("our$", "or", word).removesuffix("y")
     return word.removesuffix("e") if len(word) > 3 else word

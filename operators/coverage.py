@@ -148,13 +148,12 @@ class Coverage:
 
     def matrix(self) -> pa.Table:
         """Rows a domain, kind and language, sorted, the empty cells of what occurs among them."""
+        domains, kinds, langs = (sorted({cell[at] for cell in self.cells}) for at in range(3))
+        cells = list(itertools.product(domains, kinds, langs))
         names = ("instruction_domain", "instruction_kind", "instruction_lang")
-        seen = [sorted({cell[at] for cell in self.cells}) for at in range(3)]
-        cells = list(itertools.product(*seen))
-        values = zip(*cells, strict=True) if cells else ((), (), ())
-        arrays = [pa.array(list(value), pa.string()) for value in values]
+        values = [pa.array([cell[at] for cell in cells], pa.string()) for at in range(3)]
         rows = pa.array([self.cells[cell] for cell in cells], pa.int64())
-        return pa.Table.from_arrays([*arrays, rows], names=[*names, "rows"])
+        return pa.Table.from_arrays([*values, rows], names=[*names, "rows"])
 
     def summary(self) -> dict[str, Any]:
         """Everything as numbers and texts, for a report or a file."""

@@ -117,7 +117,7 @@ def _read(match: re.Match[str]) -> Quantity:
         value = float(found["digits"].replace(",", "").replace("−", "-"))
         value *= 1e6 if found["million"] else _TIMES.get((found["times"] or "").lower(), 1.0)
     elif found["words"]:
-        value = float(_english(found["words"].lower()))
+        value = _english(found["words"].lower())
     else:
         value = _chinese(found["han"])
     unit = "%" if found["share"] else found["unit"] or found["money"]
@@ -125,14 +125,14 @@ def _read(match: re.Match[str]) -> Quantity:
     return Quantity(value, dimension, factor, match.group().strip())
 
 
-def _english(text: str) -> int:
+def _english(text: str) -> float:
     """The number that words such as 'two hundred and five' say."""
-    total, part = 0, 0
+    total, part = 0.0, 0.0
     for word in re.findall("[a-z]+", text):
         if word == "hundred":
-            part = max(part, 1) * 100
+            part = max(part, 1.0) * 100
         elif word in _GREAT:
-            total, part = total + max(part, 1) * _GREAT[word], 0
+            total, part = total + max(part, 1.0) * _GREAT[word], 0.0
         elif word == "dozen" and part:
             part *= 12
         else:
@@ -143,23 +143,23 @@ def _english(text: str) -> int:
 def _chinese(text: str) -> float:
     """The number that numerals such as 二百零五 say; without units they are digits (二〇一九)."""
     whole, _, fraction = text.partition("点")
-    value = float(_han_whole(whole))
+    value = _han_whole(whole)
     digits = "".join(str(_HAN_DIGITS[sign]) for sign in fraction if sign in _HAN_DIGITS)
     return value + (float(f"0.{digits}") if digits else 0.0)
 
 
-def _han_whole(text: str) -> int:
+def _han_whole(text: str) -> float:
     if not any(sign in _HAN_UNITS for sign in text):
-        return int("".join(str(_HAN_DIGITS[sign]) for sign in text))
-    total, section, digit = 0, 0, 0
+        return float("".join(str(_HAN_DIGITS[sign]) for sign in text))
+    total, section, digit = 0.0, 0.0, 0.0
     for sign in text:
         unit = _HAN_UNITS.get(sign)
         if unit is None:
             digit = _HAN_DIGITS[sign]
         elif unit < 10**4:
-            section, digit = section + max(digit, 1) * unit, 0
+            section, digit = section + max(digit, 1.0) * unit, 0.0
         elif unit == 10**4:
-            total, section, digit = total + max(section + digit, 1) * unit, 0, 0
+            total, section, digit = total + max(section + digit, 1.0) * unit, 0.0, 0.0
         else:
-            total, section, digit = max(total + section + digit, 1) * unit, 0, 0
+            total, section, digit = max(total + section + digit, 1.0) * unit, 0.0, 0.0
     return total + section + digit

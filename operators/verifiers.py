@@ -62,7 +62,7 @@ def _same_judgement(expected: str, given: str) -> float:
 
 
 def _same_short(expected: str, given: str) -> float:
-    if exact_match(expected, given):
+    if _identical(expected, given):
         return 1.0
     box = box_in(expected)
     if box is not None:
@@ -72,10 +72,9 @@ def _same_short(expected: str, given: str) -> float:
         return _same_judgement(expected, given)
     if len(list_items(expected)) > 1:
         return list_match(expected, given)
-    numbers = quantities(expected)
-    if len(numbers) == 1 and len(tokens(expected)) <= 4:
+    if len(_numbers(expected)) == 1 and len(tokens(expected)) <= 4:
         return relaxed_number(expected, given)
-    if [number[:3] for number in numbers] != [number[:3] for number in quantities(given)]:
+    if _numbers(expected) != _numbers(given):
         return 0.0  # of edit distance "gate 12" and "gate 13" would be nearly the same
     return max(anls(expected, given), token_f1(expected, given))
 
@@ -157,15 +156,20 @@ def relaxed_number(expected: str, given: str, tolerance: float = 0.05) -> float:
     numbers from 1900 to 2099 without a unit are years and must be exact; a given answer of several
     different numbers is none. Expected texts without one number are compared by `exact_match`.
     """
-    if exact_match(expected, given) and _signs(expected) == _signs(given):
+    if _identical(expected, given):
         return 1.0
     wanted = _one_number(expected)
     found = _one_number(given)
     return 0.0 if wanted is None or found is None else float(_near(wanted, found, tolerance))
 
 
-def _signs(text: str) -> list[float]:
-    return [number.value for number in quantities(text)]
+def _identical(expected: str, given: str) -> bool:
+    """Whether texts are the same, also in the signs and units of their numbers."""
+    return bool(exact_match(expected, given)) and _numbers(expected) == _numbers(given)
+
+
+def _numbers(text: str) -> list[tuple[float, str, float]]:
+    return [number[:3] for number in quantities(text)]
 
 
 def _one_number(text: str) -> Quantity | None:
@@ -218,12 +222,12 @@ def letter_in(text: str, options: Sequence[str]) -> str | None:
     said = unicodedata.normalize("NFKC", text).strip()
     letters = LETTERS[: len(options)]
     if match := _LETTER_ONLY.match(said):
-        return _among(match.group(1), letters)
+        return _among({match.group(1).upper()}, letters)
     if _TWO_LETTERS.search(said):
         return None
     for pattern in (_LETTER_FIRST, _LETTER_SAID):
         if found := {letter.upper() for hit in pattern.findall(said) for letter in hit if letter}:
-            return _among(*found, letters) if len(found) == 1 else None
+            return _among(found, letters)
     plain = normalised(_SAID.sub("", said, count=1))
     same = [
         letter
@@ -233,11 +237,12 @@ def letter_in(text: str, options: Sequence[str]) -> str | None:
     if same:
         return same[0] if len(same) == 1 else None
     alone = {letter for hit in _LETTER_ALONE.findall(said) for letter in hit if letter}
-    return _among(*alone, letters) if len(alone) == 1 else None
+    return _among(alone, letters)
 
 
-def _among(letter: str, letters: str) -> str | None:
-    return letter.upper() if letter.upper() in letters else None
+def _among(found: set[str], letters: str) -> str | None:
+    """The only letter that was found, if it is one of `letters`."""
+    return next(iter(found)) if len(found) == 1 and found <= set(letters) else None
 
 
 _NO = re.compile(

@@ -202,7 +202,7 @@ def _instruction_measures() -> list[Column]:
         "answer_word_count": ("words of all answers; a Han sign is one", "words"),
         "option_count": ("options of the question", "options"),
         "distinct_option_count": ("options that differ but for case and punctuation", "options"),
-        "blank_text_count": ("questions, answers and options without a word", "texts"),
+        "blank_text_count": ("questions, answers and options that are blank", "texts"),
         "unasked_question_count": ("questions that neither ask nor request", "questions"),
         "refusal_count": ("answers that refuse, or speak of their writer as a model", "answers"),
         "source_leak_count": (

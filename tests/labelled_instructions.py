@@ -82,6 +82,9 @@ good|The title on the cover of the book is printed in gold.
 good|Judging by the long shadows, it is late in the afternoon.
 good|Based on the uniforms, the players belong to two teams.
 good|The crowd is certainly larger on the left side of the square.
+good|A monk walks in a passage between the old walls.
+good|I could not see the shore, so I rowed on and sang to the gulls.
+good|The number XXX is painted on the helmet.
 good|In the foreground, a policy of leaving wild flowers has turned the lawn yellow.
 good|图中有一只黑白相间的猫趴在窗台上。
 good|这位女士穿着蓝色外套，正在等公交车。
@@ -234,10 +237,10 @@ other|牌子上写了什么？|牌子在哪里？
 other|图中是白天吗？|图中是晚上吗？
 other|房子有几扇窗户？|房子有几扇门？
 other|为什么她拿着伞？|谁拿着伞？
-other|What has the man left of the old stall in his hand?|What has the man right of the old stall in his hand?
+other|What has the man left of the stall in hand?|What has the man right of the stall in hand?
 other|By the old bridge, how many boats are there?|By the old bridge, how many cars are there?
 other|照片左边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？|照片右边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？
-same|What has the man left of the old stall in his hand?|In his hand, what has the man left of the old stall?
+same|What has the man left of the stall in hand?|In hand, what has the man left of the stall?
 same|照片左边那位穿着蓝色外套的女士手里拿着的雨伞是什么颜色？|左边那位穿蓝色外套的女士拿着的雨伞是什么颜色的？
 paraphrase|What colour is the dog?|Can you tell the hue of the animal's fur?
 paraphrase|How many people are in the picture?|What is the number of persons visible?

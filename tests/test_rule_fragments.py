@@ -97,6 +97,7 @@ NOT_BY_OPERATORS = {
 # What else must be so for a rule over instructions to ask for its threshold.
 BESIDE: dict[str, dict[str, Any]] = {
     "instructions_options": {"instruction_kind": "multiple_choice", "distinct_option_count": 9},
+    "instructions_question_lang": {"question_lang": "de"},
     "instructions_answer_lang": {"answer_lang": "zh"},
     "instructions_repetition": {"answer_repetition_ratio": 0.5, "answer_word_count": 50},
     "instructions_long_answer": {"instruction_kind": "caption"},
@@ -245,7 +246,7 @@ def test_a_first_image_is_never_alike() -> None:
         ("instructions_reply", {"reply_problem": "an option is missing"}),
         ("instructions_range", {"answer_in_range": False}),
         ("instructions_giveaway", {"answer_in_question": True}),
-        ("instructions_question_lang", {"question_lang": "de"}),
+        ("instructions_question_lang", {"question_lang": "zh"}),
         ("instructions_repeated", {"question_duplicate_of": "an id"}),
         ("instructions_options", {"instruction_kind": "multiple_choice", "option_count": 4}),
     ],
