@@ -10,6 +10,7 @@ const CAPTIONS = {
   caption_en: "Caption", caption_zh: "Caption, Chinese", image_caption: "Caption on the page",
   image_alt: "Alternative text",
 };
+const FEW_ROWS = 5; // that say nothing about pace
 const RETRY_MS = 2000;
 const LOOK_AGAIN_MS = 5000;
 
@@ -194,7 +195,7 @@ function progress(now) {
   $("bar").setAttribute("aria-valuemax", now.planned);
   $("bar").setAttribute("aria-valuenow", now.done);
   $("bar").firstElementChild.style.width = `${100 * share}%`;
-  const pace = now.seconds ? ` · ${Math.round(3600 * now.mine / now.seconds)} rows an hour` : "";
+  const pace = now.mine >= FEW_ROWS && now.seconds ? ` · ${Math.round(3600 * now.mine / now.seconds)} rows an hour` : "";
   const second = now.waiting ? ` · ${now.waiting} need another person` : "";
   $("progress").textContent = `${now.done} of ${now.planned} done${second} · ${now.mine} by you${pace}`;
 }
