@@ -316,7 +316,8 @@ async def _run(
             await site.start()
         except OSError as error:
             raise InputError(
-                f"port {port}: {os.strerror(error.errno or 0)}\n    fix: name another port, or 0 for a free one"
+                f"port {port}: {os.strerror(error.errno or 0)}\n"
+                "    fix: name another port, or 0 for a free one"
             ) from error
         server.port = runner.addresses[0][1]
         over = _interrupted()

@@ -94,7 +94,7 @@ class Review:
     def decide(self, reviewer: str, name: str, action: Any = "accept", **more: Any) -> None:
         self.made += 1
         self.clock.now += 1
-        given = {"seconds": 1.0, "time": f"2026-01-01T00:00:{self.made:06d}"} | more
+        given: dict[str, Any] = {"seconds": 1.0, "time": f"2026-01-01T00:00:{self.made:06d}"} | more
         if action == "reject":
             given.setdefault("reason", "wrong")
         self.queue.decide(reviewer, f"entry-{self.made}", name, action, **given)
@@ -256,7 +256,8 @@ def test_what_becomes_of_a_row(opinions: list[Decision], status: str, answer: st
 
 def test_the_latest_decision_of_a_reviewer_counts_and_an_undo_takes_it_back() -> None:
     reviews = Reviews()
-    assert reviews.outcome("row") is None
+    outcome = reviews.outcome("row")
+    assert outcome is None
     expected = [("accept", "accepted"), ("reject", "rejected"), ("undo", "pending"),
                 ("skip", "pending"), ("accept", "accepted"), ("manual", "accepted")]  # fmt: skip
     for action, status in expected:
@@ -264,6 +265,7 @@ def test_the_latest_decision_of_a_reviewer_counts_and_an_undo_takes_it_back() ->
         outcome = reviews.outcome("row")
         assert outcome is not None
         assert outcome.status == status
+    assert outcome is not None
     assert outcome.seconds == 10  # what was written by hand is no review
     assert reviews.rows["Ann"] == 1
     assert reviews.spent["Ann"] == 10

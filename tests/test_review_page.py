@@ -322,7 +322,8 @@ class Person:
         self.page.goto(self.site.address)
 
     def _heard(self, message: Any) -> None:
-        if message.type == "error":
+        no_picture = message.location["url"].endswith("/api/image/hostile")
+        if message.type == "error" and not no_picture:
             self.troubles.append(message.text)
 
     def press(self, *keys: str) -> None:
@@ -405,9 +406,9 @@ def test_rows_are_accepted_edited_rejected_and_undone_by_keyboard(
     ]
     ann.press("e")
     ann.page.keyboard.type(" Look well.")
-    ann.press("Tab", "ArrowDown", "Tab")  # the next option is right now; on to the first one's text
-    ann.press("Control+A")
+    ann.press("Tab", "Control+A")
     ann.page.keyboard.type("a rusk")
+    ann.press("Tab", "ArrowDown")  # from the right option's mark to the next one's
     ann.decide("Control+Enter")
     ann.find("animal")
     ann.press("r")
@@ -612,7 +613,7 @@ def test_markup_in_a_row_is_shown_as_text_and_nothing_is_fetched_from_outside(
     assert {re.match(r"\w+://[^/]+", url)[0] for url in ann.asked} == {  # type: ignore[index]
         f"http://127.0.0.1:{site.port}"
     }
-    assert all("404" in trouble for trouble in ann.troubles)  # the SVG that is not sent
+    assert not ann.troubles
 
 
 @in_chromium
