@@ -81,7 +81,7 @@ def _agreement(row: dict[str, Any], questions: list[Question]) -> list[Any]:
     """The answers, the share of those that agree, and what they took."""
     usage = all_answered(questions)
     if not questions:
-        return [None, None, asdict(usage)]
+        return []
     answers, kind = [_answer(question) for question in questions], row["instruction_kind"]
     alike = [
         same_answer(kind, row["turns"][0]["answer"], answer, row["options"]) for answer in answers

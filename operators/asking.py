@@ -228,7 +228,7 @@ def all_answered(questions: Iterable[Question]) -> Usage:
 
 def written(writes: pa.Schema, results: RowResults[list[Any]]) -> pa.Table:
     """The result table of rows' values; rows without an answer have an error."""
-    empty = [None] * len(writes)
-    lines = [empty if values is None else values for values in results.values]
+    empty: list[Any] = [None] * len(writes)
+    lines = [values or empty for values in results.values]
     columns = [[line[index] for line in lines] for index in range(len(writes))]
     return measured(writes, columns, results.errors)

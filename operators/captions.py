@@ -135,15 +135,16 @@ def knowledge(data: Seeds, row: dict[str, Any], lang: str) -> str | None:
 
 
 def _captions(questions: list[Question]) -> list[Any]:
-    """A picture's values; `questions` are those about it."""
+    """A picture's values; `questions` are those about it, none where nothing is known of it."""
+    if not questions:
+        return []
     usage = all_answered(questions)
     texts = {q.lang: _text(q.reply) for q in questions if q.reply is not None}
     en, zh = texts.get("en") or None, texts.get("zh") or None
     problems = [f"{q.lang}: {q.problem}" for q in questions if q.problem]
-    problem = "; ".join(problems) if questions else "nothing is known of the picture"
     prompts = "\n\n".join(question.request.prompt for question in questions)
     lengths = _length(en or "", "en"), _length(zh or "", "zh")
-    return [en, zh, *lengths, problem or None, prompts or None, asdict(usage)]
+    return [en, zh, *lengths, "; ".join(problems) or None, prompts, asdict(usage)]
 
 
 def _text(reply: Reply | None) -> str:

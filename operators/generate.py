@@ -54,13 +54,15 @@ class PictureDomains(Operator[None]):
         """Domains by cues; those that suit any picture where there are no cues."""
         return measured(self.writes, [[self._domains(row) for row in batch.to_pylist()]])
 
-    def _domains(self, row: dict[str, Any]) -> list[str]:
+    def _domains(self, row: dict[str, Any]) -> list[str] | None:
+        if row["image_sha256"] is None:  # there is no picture to ask about
+            return None
         data, keyword = load(self.seeds), row["image_keyword"]
         found = data.domains_for(
             [row[name] for name in (*CONTEXT, *_CAPTIONS)],
             has_text=bool(row["image_text"]),
             limit=self.most,
-            picture_id=row["image_sha256"] or "",
+            picture_id=row["image_sha256"],
             seed=self.seed,
         )
         names = [match.name for match in found]
@@ -155,10 +157,11 @@ class GenerateInstructions(_Writes):
         return "; ".join(dict.fromkeys(wrong)) or None
 
     def _told(self, row: dict[str, Any], questions: list[Question]) -> list[Any]:
-        """A picture's values."""
+        """A picture's values; none where there was nothing to ask about."""
         usage = all_answered(questions)
         found = [one for question in questions for one in self._instructions(row, question)]
-        return [[*found, *self._captions(row)], asdict(usage)]
+        found += self._captions(row)
+        return [found, asdict(usage)] if found else []
 
     def _instructions(self, row: dict[str, Any], question: Question) -> Iterable[dict[str, Any]]:
         """The instructions of a reply; of one that cannot be used, one that says so."""
@@ -240,7 +243,7 @@ class ExpandInstructions(_Writes):
                 else ([], [], question.problem)
             )
             found.append(make(turns, options, problem, question.usage.usd))
-        return [found, asdict(usage)]
+        return [found, asdict(usage)] if found else []
 
 
 # --- Replies as instructions ---------------------------------------------------------------------

@@ -242,16 +242,19 @@ class ReviewQueue:
     def hold(self, reviewer: str, have: Sequence[str]) -> None:
         """The reviewer's page lives and holds the rows `have` and no other.
 
-        Leases of others that are over end here.
+        Leases of others that are over end here. What was decided meanwhile is no longer held.
         """
         now = self._clock()
+        have = [
+            name for name in have if name in self.items and not self.reviews.latest(name, reviewer)
+        ]
         for name, lease in list(self._leases.items()):
             if lease.reviewer == reviewer and name in have:
                 lease.until = now + self.plan.lease_seconds
             elif lease.reviewer == reviewer or lease.until <= now:
                 del self._leases[name]
         for name in have:
-            if name in self.items and name not in self._leases:
+            if name not in self._leases:
                 self._leases[name] = _Lease(reviewer, now, now + self.plan.lease_seconds)
 
     def skipped(self, reviewer: str) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import io
+import os
 import secrets
 import signal
 import webbrowser
@@ -315,25 +316,27 @@ async def _run(
             await site.start()
         except OSError as error:
             raise InputError(
-                f"port {port}: {error.strerror}\n    fix: name another port, or 0 for a free one"
+                f"port {port}: {os.strerror(error.errno or 0)}\n"
+                "    fix: name another port, or 0 for a free one"
             ) from error
         server.port = runner.addresses[0][1]
+        over = _interrupted()
         say(f"review page  {server.address}")
         say("Ctrl-C ends it; every decision is on the disk as soon as it is made")
         if open_browser:
             await asyncio.to_thread(webbrowser.open, server.address)
-        await _interrupted()
+        await over.wait()
     finally:
         await runner.cleanup()
 
 
-async def _interrupted() -> None:
-    """Wait for Ctrl-C or a request to end."""
+def _interrupted() -> asyncio.Event:
+    """What Ctrl-C, or a request to end, sets from now on."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, over.set)
-    await over.wait()
+    return over
 
 
 async def _body(request: web.Request, kind: type[Body]) -> Body:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 
 from PIL import Image
 
@@ -74,7 +74,11 @@ SHOWN = (
         "请回答“是”或“否”。",
         (
             ("caption_en", "An astronaut in an orange suit smiles in front of a flag."),
-            ("caption_zh", "照片中一位宇航员身穿橙色宇航服，面带微笑地望着镜头。她的身后是一面国旗和一架航天飞机的模型。"),
+            (
+                "caption_zh",
+                "照片中一位宇航员身穿橙色宇航服，面带微笑地望着镜头。"
+                "她的身后是一面国旗和一架航天飞机的模型。",
+            ),
         ),
         "NASA\nEILEEN COLLINS",
         "航天员肖像",
@@ -101,6 +105,23 @@ SHOWN = (
 )  # fmt: skip
 
 
+MARKUP = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+HOSTILE = ReviewItem(
+    "hostile",
+    "long_vqa",
+    MARKUP,
+    "en",
+    turns((f"Hostile {MARKUP}", MARKUP)),
+    (),
+    MARKUP,
+    (("caption_en", MARKUP), ("</p>", MARKUP)),
+    MARKUP,
+    MARKUP,
+    (VerdictFact(MARKUP, False, MARKUP),),
+    lambda: b"<svg xmlns='http://www.w3.org/2000/svg' onload='document.title=1'></svg>",
+)
+
+
 def plain(number: int) -> ReviewItem:
     """A short question about a colour; its text names its number."""
     return ReviewItem(
@@ -114,8 +135,9 @@ def plain(number: int) -> ReviewItem:
 
 
 def items(plain_rows: int) -> Iterator[ReviewItem]:
-    """The shown rows, and as many plain ones as asked for."""
+    """The shown rows, a hostile one, and as many plain ones as asked for."""
     yield from SHOWN
+    yield HOSTILE
     yield from map(plain, range(plain_rows))
 
 
@@ -127,7 +149,7 @@ def main(folder: str, port: str = "0", plain_rows: str = "3", share: str = "0") 
         folder,
         port=int(port),
         open_browser=False,
-        say=lambda text: print(text, flush=True),
+        say=partial(print, flush=True),
     )
 
 

@@ -10,6 +10,7 @@ const CAPTIONS = {
   caption_en: "Caption", caption_zh: "Caption, Chinese", image_caption: "Caption on the page",
   image_alt: "Alternative text",
 };
+const FEW_ROWS = 5; // that say nothing about pace
 const RETRY_MS = 2000;
 const LOOK_AGAIN_MS = 5000;
 
@@ -194,7 +195,7 @@ function progress(now) {
   $("bar").setAttribute("aria-valuemax", now.planned);
   $("bar").setAttribute("aria-valuenow", now.done);
   $("bar").firstElementChild.style.width = `${100 * share}%`;
-  const pace = now.seconds ? ` · ${Math.round(3600 * now.mine / now.seconds)} rows an hour` : "";
+  const pace = now.mine >= FEW_ROWS && now.seconds ? ` · ${Math.round(3600 * now.mine / now.seconds)} rows an hour` : "";
   const second = now.waiting ? ` · ${now.waiting} need another person` : "";
   $("progress").textContent = `${now.done} of ${now.planned} done${second} · ${now.mine} by you${pace}`;
 }
@@ -540,16 +541,21 @@ function figureParts(found) {
         number(one.median_seconds, 1), one.decisions.accept ?? 0, one.decisions.edit ?? 0,
         one.decisions.reject ?? 0, percent(one.agreement), number(one.seconds / 60, 1)])),
     make("p", { className: "hint" }, agreement),
-    make("h3", {}, "Domains and kinds"),
-    grid(["", "", "decided", "kept"], found.cells.map((cell) => [
-      `${cell.domain.replaceAll("_", " ")}, ${KINDS[cell.kind] ?? cell.kind}`,
-      make("meter", { max: cell.planned, value: cell.decided }),
-      `${cell.decided} of ${cell.planned}`, percent(cell.accept_rate)])),
+    found.pairs.length ? grid(["", "rows of both", "agree", "Cohen's kappa"],
+      found.pairs.map((pair) => [`${pair.first}, ${pair.second}`, pair.rows,
+        percent(pair.agreement), number(pair.kappa, 2)])) : "",
   ];
   if (returned.length) {
     parts.push(make("h3", {}, "Returned batches"), grid(["batch", "rows", "times returned"],
       returned.map((batch) => [batch.batch + 1, batch.rows, batch.returned])));
   }
+  parts.push(
+    make("h3", {}, "Domains and kinds"),
+    grid(["", "", "decided", "kept"], found.cells.map((cell) => [
+      `${cell.domain.replaceAll("_", " ")}, ${KINDS[cell.kind] ?? cell.kind}`,
+      make("meter", { max: cell.planned, value: cell.decided }),
+      `${cell.decided} of ${cell.planned}`, percent(cell.accept_rate)])),
+  );
   return parts;
 }
 

@@ -33,6 +33,7 @@ from tests.benchmarks.language import language_throughput
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold, rerun_threshold_dedup
+from tests.benchmarks.review import review_decisions, review_reading
 from tests.benchmarks.s3_upload import s3_upload
 from tests.benchmarks.safety import detect_faces, detect_nsfw, detect_text, read_text
 from tests.benchmarks.startup import cli_help, import_pipelines
@@ -83,6 +84,8 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         kill_test_ray,
         kill_test_s3_export,
         s3_upload,
+        review_decisions,
+        review_reading,
     )
 }
 
