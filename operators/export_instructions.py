@@ -196,13 +196,14 @@ class MessagesFormat(InstructionFormat):
 
     `openai`: `messages`, the picture before the first question as a part of its own; `embedded`
     pictures are data addresses. `sharegpt`: `conversations` and `images`, with `dataset_info.json`.
-    Both readers are strict about keys or infer the types of all, so where rows come from stands in
-    `provenance-…` beside each shard, in the same order.
+    One reader documents no other keys, the other infers a type for each, which fails where a key is
+    null in one block and a text in the next. So where rows come from stands in `provenance-…`
+    beside each shard, in the same order.
     """
 
     name = "messages"
     meaning = "chat messages of OpenAI, or ShareGPT's"
-    consumer = "OpenAI fine-tuning, TRL, LLaMA-Factory"
+    consumer = "OpenAI fine-tuning, LLaMA-Factory"
     variants: ClassVar = {"openai": "jsonl", "sharegpt": "jsonl"}
     images = ("urls", "embedded", "beside")
 

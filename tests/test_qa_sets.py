@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -37,6 +38,7 @@ from schemas.job import ExportSpec
 from tests.export_tables import picture
 from tests.instruction_tables import instruction, table, turn
 from tests.strategies import texts
+from tests.support import ROOT
 from tests.test_export_instructions import export
 
 SETS = Path(__file__).parent / "qa_sets"
@@ -316,6 +318,15 @@ def test_a_file_that_cannot_be_read_is_named(
 def test_a_config_that_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         made("llava.json", **fields)
+
+
+def test_every_reason_is_documented() -> None:
+    docs = " ".join((ROOT / "docs" / "qa-sets.md").read_text("utf-8").split())
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "operators").glob("qa_*.py"))
+    reasons = re.findall(r'BadRow\(\s*f?"([^"]+)"', code)
+    assert len(reasons) > 25
+    for reason in reasons:
+        assert reason.replace("{_MOST_OPTIONS}", "26") in docs, reason
 
 
 # --- What a row is -------------------------------------------------------------------------------
