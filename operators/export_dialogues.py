@@ -30,8 +30,12 @@ from schemas.columns import COLUMNS, INSTRUCTION
 from schemas.job import ExportSpec
 
 BORN = tuple(field.name for field in INSTRUCTION)
-ADDED = tuple(n for n, c in COLUMNS.items() if c.level == "instruction" and n not in BORN)
-"""What reviews and measures say of an instruction, and the row of its image."""
+ADDED = tuple(
+    name
+    for name, column in COLUMNS.items()
+    if column.level == "instruction" and name not in (*BORN, "image_row")
+)
+"""What reviews and measures say of an instruction."""
 OF_IMAGE = tuple(
     name
     for name in (
@@ -153,7 +157,7 @@ def provenance(instruction: Instruction) -> Row:
     """
     values = instruction.values
     edits = (values.get("reviewed_turns"), values.get("reviewed_options"))
-    known = {name: values.get(name) for name in ADDED if name != "image_row"}
+    known = {name: values.get(name) for name in ADDED}
     return {key: values.get(name) for key, name in TOLD.items()} | {
         "edited": any(edit is not None for edit in edits),
         "measures": {name: value for name, value in known.items() if _plain(value)},

@@ -271,8 +271,7 @@ def openai_messages(instruction: Instruction, address: str) -> list[Row]:
 # --- Parquet -------------------------------------------------------------------------------------
 
 _SAID = pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))
-_COLUMNS = dict.fromkeys((*BORN, "image_url", *OF_IMAGE, *ADDED))
-_COLUMNS.pop("image_row", None)
+_COLUMNS = (*BORN, "image_url", *OF_IMAGE, *ADDED)
 _VALUE_TYPES = {"float": "float32", "double": "float64", "halffloat": "float16"}
 
 
