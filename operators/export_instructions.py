@@ -152,15 +152,14 @@ class MMInstructFormat(InstructionFormat):
     def writer(self, path: Path, name: str, images: ImageFiles) -> JsonLines:
         part = _part(name)
 
-        def named(instruction: Instruction) -> Iterator[tuple[str, Row]]:
+        def named(instruction: Instruction) -> Iterator[tuple[list[str], Row]]:
             if instruction.trainable:
                 row = {
                     "id": instruction.name,
                     "image": self.picture(instruction, images),
                     "conversations": said(instruction),
                 }
-                for file in mminstruct_files(instruction, part):
-                    yield file, row
+                yield mminstruct_files(instruction, part), row
 
         def rows(instruction: Instruction) -> Iterator[Row]:
             if instruction.trainable:
@@ -225,9 +224,9 @@ class MessagesFormat(InstructionFormat):
                 else:
                     yield {"conversations": said(instruction), "images": [shown]}
 
-        def named(instruction: Instruction) -> Iterator[tuple[str, Row]]:
+        def named(instruction: Instruction) -> Iterator[tuple[list[str], Row]]:
             if instruction.trainable:
-                yield beside, {"id": instruction.name, **provenance(instruction)}
+                yield [beside], {"id": instruction.name, **provenance(instruction)}
 
         return LinesAndFiles(path, name, self.spec, rows, named, images)
 

@@ -94,7 +94,7 @@ def _write(spec: ExportSpec, batches: list[Any]) -> None:
         name = kind.shard_name(0, 1)
         writer = kind.writer(Path(folder) / name, name, ImageFiles(Files(folder)))
         for batch in batches:
-            writer.write(batch)
+            writer.write(batch.select(kind.columns(batch.column_names)))
         writer.close()
 
 
