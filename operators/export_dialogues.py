@@ -30,8 +30,12 @@ from schemas.columns import COLUMNS, INSTRUCTION
 from schemas.job import ExportSpec
 
 BORN = tuple(field.name for field in INSTRUCTION)
-ADDED = tuple(n for n, c in COLUMNS.items() if c.level == "instruction" and n not in BORN)
-"""What reviews and measures say of an instruction, and the row of its image."""
+ADDED = tuple(
+    name
+    for name, column in COLUMNS.items()
+    if column.level == "instruction" and name not in (*BORN, "image_row")
+)
+"""What reviews and measures say of an instruction."""
 OF_IMAGE = tuple(
     name
     for name in (
@@ -42,7 +46,8 @@ OF_IMAGE = tuple(
     if name in COLUMNS
 )
 """What is written of an instruction's picture where it is known, besides its address."""
-_ROWS_AT_ONCE = 8
+_ROWS_AT_ONCE = {True: 8, False: 512}
+"""With image bytes and without."""
 TOLD = {
     "kind": "instruction_kind",
     "domain": "instruction_domain",
@@ -97,13 +102,14 @@ class Instruction(Document):
 
 
 def instructions(table: pa.Table, spec: ExportSpec) -> Iterator[Instruction]:
-    """The instructions of a table, few at a time in Python because image bytes are heavy.
+    """The instructions of a table, few at a time in Python where image bytes come with them.
 
     The columns of a row's picture stand beside those of the row. There is no picture to write where
     it has no address or, in an export with image bytes, no bytes.
     """
-    for start in range(0, table.num_rows, _ROWS_AT_ONCE):
-        for row in table.slice(start, _ROWS_AT_ONCE).to_pylist():
+    most = _ROWS_AT_ONCE["image_data" in table.column_names]
+    for start in range(0, table.num_rows, most):
+        for row in table.slice(start, most).to_pylist():
             shown = row["image_url"] if spec.images == "urls" else row["image_data"]
             image = Image(row["image_url"] or "", values=row)
             yield Instruction(row, [image] if shown else [])
@@ -153,7 +159,7 @@ def provenance(instruction: Instruction) -> Row:
     """
     values = instruction.values
     edits = (values.get("reviewed_turns"), values.get("reviewed_options"))
-    known = {name: values.get(name) for name in ADDED if name != "image_row"}
+    known = {name: values.get(name) for name in ADDED}
     return {key: values.get(name) for key, name in TOLD.items()} | {
         "edited": any(edit is not None for edit in edits),
         "measures": {name: value for name, value in known.items() if _plain(value)},
@@ -189,14 +195,14 @@ class InstructionParquet(OfInstructions, ParquetRows):
     """Parquet of instructions."""
 
 
-Named = Callable[[Any], Iterable[tuple[str, Row]]]
+Named = Callable[[Any], Iterable[tuple[list[str], Row]]]
 
 
 class LinesAndFiles(InstructionLines):
     """JSON lines, and beside them files of the shard's own.
 
-    `named` gives the rows of an instruction for each file, by path below the target. The files are
-    put in place when the shard is closed, so before the shard itself; each ends in a line break.
+    `named` gives rows of an instruction, each with the files that it goes to, by path below the
+    target. They are put in place when the shard is closed, so before the shard itself.
     """
 
     def __init__(
@@ -225,8 +231,10 @@ class LinesAndFiles(InstructionLines):
 
     def add(self, document: Document) -> None:
         super().add(document)
-        for path, row in self._named(document):
-            self._waiting.setdefault(path, []).append(to_json(row) + "\n")
+        for paths, row in self._named(document):
+            line = to_json(row) + "\n"
+            for path in paths:
+                self._waiting.setdefault(path, []).append(line)
 
     def close(self) -> None:
         super().close()

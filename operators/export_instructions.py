@@ -152,15 +152,14 @@ class MMInstructFormat(InstructionFormat):
     def writer(self, path: Path, name: str, images: ImageFiles) -> JsonLines:
         part = _part(name)
 
-        def named(instruction: Instruction) -> Iterator[tuple[str, Row]]:
+        def named(instruction: Instruction) -> Iterator[tuple[list[str], Row]]:
             if instruction.trainable:
                 row = {
                     "id": instruction.name,
                     "image": self.picture(instruction, images),
                     "conversations": said(instruction),
                 }
-                for file in mminstruct_files(instruction, part):
-                    yield file, row
+                yield mminstruct_files(instruction, part), row
 
         def rows(instruction: Instruction) -> Iterator[Row]:
             if instruction.trainable:
@@ -196,13 +195,14 @@ class MessagesFormat(InstructionFormat):
 
     `openai`: `messages`, the picture before the first question as a part of its own; `embedded`
     pictures are data addresses. `sharegpt`: `conversations` and `images`, with `dataset_info.json`.
-    Both readers are strict about keys or infer the types of all, so where rows come from stands in
-    `provenance-…` beside each shard, in the same order.
+    One reader documents no other keys, the other infers a type for each, which fails where a key is
+    null in one block and a text in the next. So where rows come from stands in `provenance-…`
+    beside each shard, in the same order.
     """
 
     name = "messages"
     meaning = "chat messages of OpenAI, or ShareGPT's"
-    consumer = "OpenAI fine-tuning, TRL, LLaMA-Factory"
+    consumer = "OpenAI fine-tuning, LLaMA-Factory"
     variants: ClassVar = {"openai": "jsonl", "sharegpt": "jsonl"}
     images = ("urls", "embedded", "beside")
 
@@ -224,9 +224,9 @@ class MessagesFormat(InstructionFormat):
                 else:
                     yield {"conversations": said(instruction), "images": [shown]}
 
-        def named(instruction: Instruction) -> Iterator[tuple[str, Row]]:
+        def named(instruction: Instruction) -> Iterator[tuple[list[str], Row]]:
             if instruction.trainable:
-                yield beside, {"id": instruction.name, **provenance(instruction)}
+                yield [beside], {"id": instruction.name, **provenance(instruction)}
 
         return LinesAndFiles(path, name, self.spec, rows, named, images)
 
@@ -270,8 +270,7 @@ def openai_messages(instruction: Instruction, address: str) -> list[Row]:
 # --- Parquet -------------------------------------------------------------------------------------
 
 _SAID = pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))
-_COLUMNS = dict.fromkeys((*BORN, "image_url", *OF_IMAGE, *ADDED))
-_COLUMNS.pop("image_row", None)
+_COLUMNS = (*BORN, "image_url", *OF_IMAGE, *ADDED)
 _VALUE_TYPES = {"float": "float32", "double": "float64", "halffloat": "float16"}
 
 

@@ -111,7 +111,7 @@ def _list_in(text: str) -> Any:
     for read in (json.loads, ast.literal_eval):
         try:
             found = read(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
         if isinstance(found, list | tuple | dict):
             return found

@@ -6,10 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,18 +30,16 @@ Raw = dict[str, Any] | BadRow
 
 @dataclass(frozen=True)
 class QaFile:
-    """A file of a set: an object (`whole`), or rows of objects and the keys of the first ones."""
+    """A file of a set: its rows and the keys of the first ones.
+
+    `whole` is what a JSON file holds that is an object; its rows may be in it as `data` or
+    `questions`, and asking for them is an `InputError` where they are not.
+    """
 
     uri: str
     whole: dict[str, Any]
     rows: Callable[[], Iterator[Raw]]
-    keys: tuple[str, ...]
-
-    @property
-    def listed(self) -> QaFile:
-        """The rows of a file that may wrap them in an object, as `data` or `questions`."""
-        wrapped = next((self.whole[key] for key in _WRAPPED if key in self.whole), None)
-        return self if wrapped is None else _listed(self.uri, wrapped)
+    keys: tuple[str, ...] = ()
 
 
 def opened(uri: str) -> QaFile:
@@ -61,9 +59,12 @@ def opened(uri: str) -> QaFile:
         fix = "give a file of kind .json, .jsonl, .csv, .tsv or .parquet"
         raise InputError(f"{uri}: no kind of file that sets come in\n    fix: {fix}")
     found = read_json(uri)
-    if isinstance(found, dict):
-        return QaFile(uri, found, lambda: iter(()), ())
-    return _listed(uri, found)
+    if not isinstance(found, dict):
+        return _listed(uri, found)
+    rows = next((found[key] for key in _WRAPPED if isinstance(found.get(key), list)), None)
+    if rows is None:
+        return QaFile(uri, found, lambda: _listed(uri, found).rows())
+    return replace(_listed(uri, rows), whole=found)
 
 
 def _streamed(uri: str, rows: Callable[[], Iterator[Raw]]) -> QaFile:
@@ -96,7 +97,7 @@ def read_json(uri: str) -> Any:
 
 
 def _json_lines(uri: str) -> Iterator[Raw]:
-    with io.BufferedReader(open_input(uri)) as stream:
+    with io.BufferedReader(cast("Any", open_input(uri))) as stream:
         for line in stream:
             if not line.strip():
                 continue

@@ -6,6 +6,7 @@ for, so that one bad row costs no other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -120,8 +121,8 @@ def format_of(file: QaFile) -> FormatName:
         return "internvl"
     if whole and all(isinstance(v, dict) and "choices" in v for v in whole.values()):
         return "scienceqa"
-    keys = file.listed.keys
-    if "questions" in whole and not _one(keys, _ANSWERS):
+    keys = file.keys
+    if keys and "questions" in whole and not _one(keys, _ANSWERS):
         return "vqa_v2"
     if "conversations" in keys:
         return "llava"
@@ -176,11 +177,23 @@ def _dialogue(said: Any) -> Question:
 def _of_meta(reading: Reading) -> Records:
     """InternVL's meta file: each entry is a file of conversations with its own folder of images."""
     file, here = reading.file, folder_of(reading.file.uri)
+    _wants_object(file)
     for name, entry in file.whole.items():
         if not isinstance(entry, dict) or not isinstance(entry.get("annotation"), str):
             raise InputError(f"{file.uri}: entry '{name}' has no 'annotation'")
         images = reading.images or _beside(here, str(entry.get("root") or "."))
         yield from _conversations(Reading(opened(_beside(here, entry["annotation"])), None, images))
+
+
+def _wants_object(file: QaFile) -> None:
+    if not file.whole:
+        message = (
+            f"{file.uri}: found {f'rows with {listing(file.keys)}' if file.keys else 'nothing'}"
+        )
+        raise InputError(
+            f"{message} where an object by name or number should be\n"
+            "    fix: leave 'format' away; docs/qa-sets.md shows each"
+        )
 
 
 def _beside(folder: str, path: str) -> str:
@@ -197,20 +210,25 @@ def _vqa(reading: Reading) -> Records:
     answers = read_json(place)
     if not isinstance(answers, dict) or not isinstance(answers.get("annotations"), list):
         raise InputError(f"{place}: no list 'annotations', but {shown(answers)}")
-    by_id = {a.get("question_id"): a for a in answers["annotations"] if isinstance(a, dict)}
-    subtype = file.whole.get("data_subtype") or answers.get("data_subtype")
-    name = f"COCO_{subtype}_{{image:012}}.jpg" if subtype else None
-    for raw in file.listed.rows():
+    by_id = {_number(entry): entry for entry in answers["annotations"] if isinstance(entry, dict)}
+    subtype = str(file.whole.get("data_subtype") or answers.get("data_subtype") or "")
+    name = f"COCO_{subtype}_{{image:012}}.jpg" if re.fullmatch(r"\w+", subtype) else None
+    for raw in file.rows():
         if isinstance(raw, BadRow):
             yield raw
             continue
-        found = by_id.get(raw.get("question_id"))
+        found = by_id.get(_number(raw))
         if found is None:
             yield BadRow("a question without an entry in the annotations")
             continue
         said = found.get("multiple_choice_answer") or found.get("answers")
         asked = partial(_asked, raw.get("question"), said, None)
         yield Record(raw.get("image_id"), asked, reading.root, name)
+
+
+def _number(entry: dict[str, Any]) -> str:
+    """What questions and annotations are matched by."""
+    return str(entry.get("question_id"))
 
 
 def _answers_beside(questions: str) -> str:
@@ -226,6 +244,7 @@ def _answers_beside(questions: str) -> str:
 
 def _problems(reading: Reading) -> Records:
     """ScienceQA: problems by number, pictures below `split/number/`."""
+    _wants_object(reading.file)
     for number, problem in reading.file.whole.items():
         if not isinstance(problem, dict):
             yield BadRow("a row is no object")
@@ -239,7 +258,7 @@ def _problems(reading: Reading) -> Records:
 
 def _by_names(reading: Reading) -> Records:
     """Questions and answers, with options or without, by the names that sets give them."""
-    rows = reading.file.listed
+    rows = reading.file
     names = [_one(rows.keys, known) for known in (_IMAGES, _QUESTIONS, _ANSWERS, _OPTIONS)]
     image, question, answer, options = names
     if not (image and question and answer):
@@ -253,7 +272,7 @@ def _by_names(reading: Reading) -> Records:
 
 def _named(reading: Reading) -> Records:
     assert reading.columns is not None
-    rows = reading.file.listed
+    rows = reading.file
     for name in reading.columns.names:
         if rows.keys and name not in rows.keys:
             fix = did_you_mean(name, rows.keys)

@@ -72,7 +72,7 @@ class QaSet(BaseModel):
         if self.image_name is not None:
             try:
                 named = self.image_name.format(image=7) != self.image_name
-            except (LookupError, ValueError) as error:
+            except (AttributeError, LookupError, ValueError) as error:
                 raise ValueError(f"image_name cannot be filled: {error!r}") from None
             if not named:
                 raise ValueError("image_name has no place for the number, as '{image:012}.jpg'")
@@ -145,7 +145,7 @@ class QaSet(BaseModel):
             image = int(image)
         try:
             return text_of(template.format(image=image))
-        except (ValueError, LookupError):
+        except (AttributeError, LookupError, ValueError):
             raise BadRow("the image's number does not fit image_name") from None
 
 

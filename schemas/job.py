@@ -62,7 +62,7 @@ class Rules(BaseModel):
 
 
 class ExportSpec(_Strict):
-    """One export of the documents that were kept. `mask_pii: true` is short for all kinds."""
+    """One export of what was kept. `mask_pii: true` is short for all kinds."""
 
     format: str = Field(description="name of a format; docs/exports.md lists them")
     to: str = Field(min_length=1, description="target folder, or s3://bucket/prefix")
@@ -94,7 +94,10 @@ class ExportSpec(_Strict):
         8192, ge=512, description="internvl: tokens of a sample, images included"
     )
     max_tiles: int = Field(
-        12, ge=1, le=128, description="internvl: tiles of a sample's images, its max_dynamic_patch"
+        12,
+        ge=1,
+        le=128,
+        description="internvl, internvl_chat: tiles of a sample's images, its max_dynamic_patch",
     )
     captions: tuple[Literal["caption", "alt", "similarity", "adjacent"], ...] = Field(
         ("caption", "alt", "adjacent"),

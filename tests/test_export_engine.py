@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,9 @@ import pytest
 
 from operators.base import Operator, measured
 from operators.export import FORMATS
+from operators.export_documents import ImageFiles
+from operators.export_format import JsonLines
+from operators.export_text import TextFormat, text_rows
 from operators.extract import ExtractInterleaved
 from operators.files import Files
 from operators.masking import masked_nodes
@@ -25,6 +29,7 @@ from pipelines.jobfile import load_job
 from pipelines.plan import RECIPES, exported_columns
 from pipelines.recipe import Recipe, asked, step
 from pipelines.shards import without_dropped
+from pipelines.verify import verify
 from schemas import columns
 from schemas.errors import ExportError, JobError
 from schemas.job import ExportSpec
@@ -172,6 +177,70 @@ def test_what_is_missing_or_damaged_is_written_again(
     stamp = (target / "_SUCCESS.json").stat().st_mtime_ns
     run(job)
     assert (target / "_SUCCESS.json").stat().st_mtime_ns == stamp, "nothing is left to do"
+
+
+class LinesWithFile(JsonLines):
+    """JSON lines that have a file of their own beside them, as instructions' have."""
+
+    own: str
+    images: ImageFiles
+
+    def close(self) -> None:
+        super().close()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "own"
+            path.write_text(f"{self.rows} rows are in the shard\n" * 20, "utf-8")
+            self.images.put_own(self.own, path)
+
+
+class Filed(TextFormat):
+    """Text, and a file of the shard's own."""
+
+    name = "filed"
+    variants: ClassVar = {"jsonl": "jsonl"}
+
+    def shard_name(self, index: int, count: int) -> str:
+        return super().shard_name(index, count).replace("train", "provenance")
+
+    def writer(self, path: Path, name: str, images: ImageFiles) -> JsonLines:
+        writer = LinesWithFile(path, name, self.spec, text_rows)
+        writer.own = f"jsons_per_domain/qa_per_domain/地标_en{name[10:-6]}.jsonl"
+        writer.images = images
+        return writer
+
+
+@pytest.mark.usefixtures("recipes")
+def test_files_of_a_shards_own_are_listed_kept_and_removed_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FORMATS, "filed", Filed)
+    target = tmp_path / "filed"
+    job = write_pages(tmp_path, [{"format": "filed", "to": str(target), "shard_mb": 0.001}])
+    run(job)
+    before, found = files_of(target), manifest(target)
+    own = sorted(target.glob("jsons_per_domain/qa_per_domain/*"))
+    assert len(own) == len(found["shards"]) > 1
+    checked = verify(str(target))
+    assert not checked.wrong
+    assert checked.files == len(before)
+    for damage in (own[0].unlink, lambda: own[1].write_bytes(b"half")):
+        damage()
+        assert list(verify(str(target)).wrong)
+        run(job)
+        assert files_of(target) == before
+    stamp = (target / "_SUCCESS.json").stat().st_mtime_ns
+    run(job)
+    assert (target / "_SUCCESS.json").stat().st_mtime_ns == stamp, "nothing is left to do"
+    marker = {"job_name": "job", "identity": found["identity"], "clean": True}
+    (target / "_RUNNING.json").write_text(json.dumps(marker), "utf-8")
+    (target / "_SUCCESS.json").unlink()
+    (target / found["shards"][-1]["name"]).unlink()
+    own[-1].write_bytes(b"of an attempt that was killed")
+    (own[-1].parent / f".{own[-1].name}.77.partial").write_bytes(b"half")
+    run(job)
+    assert {n: d for n, d in files_of(target).items() if not n.endswith(".partial")} == before
+    run(write_pages(tmp_path, [{"format": "text", "to": str(target)}]))
+    assert sorted(files_of(target)) == ["train-00000-of-00001.jsonl.gz"]
 
 
 @pytest.mark.usefixtures("recipes")

@@ -18,6 +18,7 @@ from PIL import Image as Picture
 
 from operators.blurring import with_blurred_faces
 from operators.export import FORMATS, format_of
+from operators.export_dialogues import instructions
 from operators.export_documents import ImageFiles, harmless
 from operators.export_instructions import mminstruct_files
 from operators.files import Files
@@ -306,8 +307,6 @@ def test_files_are_named_as_upstream_names_them() -> None:
     names = []
 
     def note(**values: Any) -> None:
-        from operators.export_dialogues import instructions
-
         row = instruction("caption", [turn("q", "a")]) | values
         (found,) = instructions(table([row]), format_of(spec).spec)
         names.append(mminstruct_files(found))
@@ -331,7 +330,7 @@ def test_what_is_measured_and_reviewed_goes_with_the_row(
 ) -> None:
     monkeypatch.setattr(
         "operators.export_dialogues.ADDED",
-        ("image_row", "review_status", "made_up_ratio", "reviewed_turns", "reviewed_options"),
+        ("review_status", "made_up_ratio", "reviewed_turns", "reviewed_options"),
     )
     row = instruction("short_vqa", [turn("q", "a")], review_status="accepted", made_up_ratio=0.25)
     odd = row | {"made_up_ratio": float("nan"), "review_status": None}

@@ -285,7 +285,7 @@ def sharegpt(folder: Path, media: Path | None) -> Iterator[Dialogue]:
 
 
 def openai_chat(path: Path, media: Path | None) -> Iterator[Dialogue]:
-    """Chats as OpenAI's checks of fine-tuning files ask for them."""
+    """Chats as OpenAI documents the lines of fine-tuning files."""
     for line in path.read_text("utf-8").split("\n")[:-1]:
         row = json.loads(line)
         assert list(row) == ["messages"]

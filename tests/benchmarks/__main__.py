@@ -23,6 +23,7 @@ from tests.benchmarks.images import (
     image_measures_small,
     image_near_duplicates,
 )
+from tests.benchmarks.instructions import instruction_exports, qa_import
 from tests.benchmarks.kills import (
     kill_test_images,
     kill_test_local,
@@ -77,6 +78,8 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         text_rules_speedup,
         feedback_rules_throughput,
         image_fetch_speedup,
+        instruction_exports,
+        qa_import,
         engine_overhead,
         engine_memory,
         kill_test_local,
