@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 
@@ -65,6 +66,10 @@ class Request:
 
     def key_parts(self) -> dict[str, str]:
         """Hashes of what decides the answer, by name: a miss is explained by those that differ."""
+        return dict(self._key_parts)
+
+    @cached_property
+    def _key_parts(self) -> dict[str, str]:
         system = [m for m in self.messages if m.role == "system"]
         others = [m for m in self.messages if m.role != "system"]
         media = [p.sha256 for m in self.messages for p in m.parts if isinstance(p, Picture)]
@@ -78,10 +83,10 @@ class Request:
             "sample": _hash(self.sample),
         }
 
-    @property
+    @cached_property
     def key(self) -> str:
         """64 hexadecimal digits that stand for the request; the same question has the same key."""
-        return _hash(self.key_parts())
+        return _hash(self._key_parts)
 
     @property
     def prompt(self) -> str:
@@ -150,6 +155,8 @@ def _said(messages: Sequence[Message]) -> list[Any]:
     ]
 
 
+_ENCODED = json.JSONEncoder(sort_keys=True, ensure_ascii=True).encode
+
+
 def _hash(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_ENCODED(value).encode()).hexdigest()

@@ -100,8 +100,10 @@ class Batches:
         gathered.jobs[ask.key] = job
         return gathered
 
-    def send(self, gathered: Gathered) -> None:
+    def send(self, gathered: Gathered | None) -> None:
         """The file is complete: submit it, unless nobody waits any more."""
+        if gathered is None:
+            return
         gathered.file.close()
         if not any(job.waiters for job in gathered.jobs.values()):
             self._purse.let_go(gathered.usd, 0.0)

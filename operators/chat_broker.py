@@ -40,6 +40,7 @@ from operators.chat_jobs import (
     backoff,
     longest_answer,
 )
+from operators.chat_limits import Paused
 from operators.chat_link import Head, Place
 from operators.chat_model import ChatModel
 from operators.chat_wire import Asked, Rung, Said
@@ -61,7 +62,7 @@ class Broker:
         self._keeper = Keeper(cache)
         self._purse = Purse(cache.usd(), cache.batches_usd())
         self._http = http
-        self._batches = Batches(folder, self._found, cache, self._keeper, self._purse, http)
+        self.batches = Batches(folder, self._found, cache, self._keeper, self._purse, http)
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._endpoints: dict[str, Endpoint] = {}
@@ -72,7 +73,7 @@ class Broker:
     @property
     def idle(self) -> bool:
         """Whether nobody is there and nothing is on its way."""
-        return not self.clients and not self._tasks and not self._batches.sending
+        return not self.clients and not self._tasks and not self.batches.sending
 
     # --- Clients ---
 
@@ -81,39 +82,28 @@ class Broker:
     ) -> None:
         """Answer one client until it hangs up."""
         self.clients += 1
-        asked: dict[Job, list[Tell]] = {}
-        gathered: Gathered | None = None
+        client = _Client(writer)
         try:
             async with asyncio.timeout(_ADMISSION_S):
                 await link.admit(reader, writer, token)
-            session: Session | None = None
+                head, _ = await link.receive(reader)
+                session = self._session(head["model"], head["key"])
             while True:
                 head, body = await link.receive(reader)
-                match head.pop("do"):
-                    case "hello":
-                        session = self._session(**head)
-                    case "ask" if session is not None:
-                        job = self._ask(session, head, body, writer, asked)
-                        if job is not None and session.model.mode == "batch":
-                            gathered = self._batches.add(job, gathered)
-                        elif job is not None:
-                            self._begin(self._work(job))
-                    case "flush" if gathered is not None:
-                        self._batches.send(gathered)
-                        gathered = None
+                match head["do"]:
+                    case "ask":
+                        self._ask(client, session, head, body)
+                        await asyncio.sleep(0)  # many may be there at once, and none goes out yet
                     case "flush":
-                        pass
-                    case "keep" if session is not None:
-                        await self._keep_theirs(session, head, body, writer)
-                    case other:
-                        raise ValueError(other)
+                        self.batches.send(client.gathered)
+                        client.gathered = None
+                    case "keep":
+                        await self._keep_theirs(client, head)
         except (OSError, EOFError, TimeoutError, link.Strange):
             pass
         finally:
-            for job, waiters in asked.items():
-                job.waiters = [waiter for waiter in job.waiters if waiter not in waiters]
-            if gathered is not None:
-                self._batches.send(gathered)
+            client.forget()
+            self.batches.send(client.gathered)
             self.clients -= 1
             writer.close()
 
@@ -126,41 +116,29 @@ class Broker:
             key = key or self._keys.get(found.key_from)
         return Session(found, key)
 
-    def _ask(
-        self,
-        session: Session,
-        head: Head,
-        body: bytes,
-        writer: asyncio.StreamWriter,
-        asked: dict[Job, list[Tell]],
-    ) -> Job | None:
-        """Note who waits for a request. Returns it where it is new."""
+    def _ask(self, client: _Client, session: Session, head: Head, body: bytes) -> None:
+        """Answer from the cache, or note who waits for a request and see to it that it is sent."""
         number, ask = head["id"], Asked(**head["ask"], messages=body)
-
-        def tell(outcome: Outcome, cached: bool) -> None:
-            if not writer.is_closing():
-                writer.write(link.frame({"id": number} | _told(outcome, cached)))
-
         job = self._jobs.get(ask.key)
-        known = job is not None
-        if job is None:
-            if (kept := self._found.get(ask.key)) is not None:
-                tell(kept, True)
-                return None
+        if job is not None:
+            if not job.waiters:
+                job.session = session  # whoever asked is gone: its key and budget count no more
+            client.wait(job, number)
+        elif (kept := self._found.get(ask.key)) is not None:
+            client.say({"id": number} | _told(kept, True))
+        else:
             job = self._jobs[ask.key] = Job(ask, session, self._jobs.__delitem__)
-        elif not job.waiters:
-            job.session = session  # whoever asked first is gone: its key, its budget count no more
-        job.waiters.append(tell)
-        asked.setdefault(job, []).append(tell)
-        return None if known else job
+            client.wait(job, number)
+            if session.model.mode == "batch":
+                client.gathered = self.batches.add(job, client.gathered)
+            else:
+                self._begin(self._work(job))
 
-    async def _keep_theirs(
-        self, session: Session, head: Head, body: bytes, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _keep_theirs(self, client: _Client, head: Head) -> None:
         """An answer that a client got by itself, as from a model in its own process."""
-        ask, said = Asked(**head["ask"], messages=body), Said(**head["said"])
+        ask, said = Asked(**head["ask"], messages=b""), Said(**head["said"])
         await self._keeper.keep(Fresh(ask, said, 0.0))
-        writer.write(link.frame({"id": head["id"], "kept": True}))
+        client.say({"id": head["id"], "kept": True})
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -171,10 +149,6 @@ class Broker:
         try:
             outcome = await self._outcome(job)
         except Dropped:
-            # Somebody may have come while the refusal to send was on its way.
-            if job.waiters:
-                self._begin(self._work(job))
-                return
             outcome = None
         except Exception as error:  # noqa: BLE001  one request's trouble stays its own
             outcome = NoAnswer("internal", type(error).__name__)
@@ -188,12 +162,13 @@ class Broker:
             message = f"no key: open the model where {job.session.model.key_from} is set, first"
             return NoAnswer("unauthorised", message)
         endpoint = self._endpoint(job.session.model)
-        attempts, put_off_since = 0, None
+        attempts, put_offs, put_off_since = 0, 0, None
         while True:
             try:
                 said = await self._sent(job, endpoint)
             except Failed as failed:
                 if failed.busy:
+                    put_offs += 1
                     put_off_since = put_off_since or time.monotonic()
                     waited = time.monotonic() - put_off_since + (failed.wait_s or 0)
                     hopeless = waited > job.session.model.patience_s
@@ -202,7 +177,7 @@ class Broker:
                     hopeless = attempts >= job.session.model.attempts
                 if not failed.again or hopeless:
                     return NoAnswer(failed.cause, failed.message)
-                await asyncio.sleep(failed.wait_s or backoff(attempts))
+                await asyncio.sleep(failed.wait_s or backoff(attempts + put_offs))
                 continue
             if isinstance(said, OutOfBudget):
                 return said
@@ -213,7 +188,11 @@ class Broker:
     async def _sent(self, job: Job, endpoint: Endpoint) -> Said | OutOfBudget:
         """One attempt, when its turn has come."""
         ask, model = job.ask, job.session.model
-        entered = await endpoint.gate.enter()
+        try:
+            entered = await endpoint.gate.enter(model.patience_s)
+        except Paused as paused:
+            message = f"the server asks for a pause of {paused.args[0]:.0f} s more"
+            raise Failed("rate_limited", message) from None
         try:
             if not job.waiters:
                 raise Dropped
@@ -270,6 +249,43 @@ class Broker:
         return self._expected.setdefault((ask.model, ask.tag), Expected())
 
 
+class _Client:
+    """A connection, and what it waits for."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.gathered: Gathered | None = None
+        self._writer = writer
+        self._waits: dict[Job, list[Tell]] = {}
+        self._outbox: list[bytes] = []
+
+    def wait(self, job: Job, number: int) -> None:
+        """Be told how a job ends, under the number that the client gave it."""
+
+        def tell(outcome: Outcome, cached: bool) -> None:
+            self._waits.pop(job, None)
+            self.say({"id": number} | _told(outcome, cached))
+
+        job.waiters.append(tell)
+        self._waits.setdefault(job, []).append(tell)
+
+    def forget(self) -> None:
+        """Wait for nothing any more."""
+        for job, tells in self._waits.items():
+            job.waiters = [tell for tell in job.waiters if tell not in tells]
+        self._waits.clear()
+
+    def say(self, head: Head) -> None:
+        """Send something; what is said at once goes out at once."""
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outbox.append(link.frame(head))
+
+    def _flush(self) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(b"".join(self._outbox))
+        self._outbox.clear()
+
+
 def _told(outcome: Outcome, cached: bool) -> Head:
     match outcome:
         case Kept(said, usd):
@@ -310,7 +326,7 @@ def _served(folder: Path, idle_s: float) -> int:
 async def _serve(folder: Path, idle_s: float) -> None:
     _allow_open_files()
     connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
-    async with aiohttp.ClientSession(connector=connector, trust_env=True) as http:
+    async with aiohttp.ClientSession(connector=connector) as http:
         broker, token = Broker(folder, http), link.fresh_token()
         host, port = "127.0.0.1", 0
         if listen := os.environ.get(link.LISTEN_VARIABLE):

@@ -28,6 +28,7 @@ PARTS = ("model", "system", "prompt", "media", "parameters", "schema", "sample")
 _FORMAT = 1
 _AT_ONCE = 500
 _DIFF_LINES = 40
+_LIKE = 100  # equally similar requests whose prompts are compared
 _SELECT = "SELECT key, text, finish, prompt_tokens, completion_tokens, usd FROM answers"
 _INSERT = "INSERT OR IGNORE INTO answers"
 _TABLES = f"""
@@ -181,24 +182,24 @@ class ChatCache:
             return Miss(True, request.key, (), "")
         columns = [f"{part}_part" for part in PARTS]
         same = " + ".join(f"({column} = ?)" for column in columns)
-        row = self._file.execute(
-            f"SELECT key, asked, {', '.join(columns)} FROM answers WHERE tag = ? "  # noqa: S608
-            f"ORDER BY {same} DESC, kept_at DESC LIMIT 1",
-            [request.tag, *(_short(parts[part]) for part in PARTS)],
-        ).fetchone()
-        if row is None:
+        rows = self._file.execute(
+            f"SELECT {same}, key, asked, {', '.join(columns)} FROM answers WHERE tag = ? "  # noqa: S608
+            f"ORDER BY 1 DESC, kept_at DESC LIMIT {_LIKE}",
+            [*(_short(parts[part]) for part in PARTS), request.tag],
+        ).fetchall()
+        if not rows:
             return Miss(False, None, (), "")
-        key, asked, *kept = row
+        likest = [(zlib.decompress(row[2]).decode(), row) for row in rows if row[0] == rows[0][0]]
+        matcher = difflib.SequenceMatcher(b=request.prompt, autojunk=False)
+
+        def likeness(before: str) -> float:
+            matcher.set_seq1(before)
+            return matcher.quick_ratio()
+
+        before, (_, key, _, *kept) = max(likest, key=lambda pair: likeness(pair[0]))
         pairs = zip(PARTS, kept, strict=True)
         differs = tuple(part for part, value in pairs if value != _short(parts[part]))
-        before = zlib.decompress(asked).decode()
-        lines = list(
-            difflib.unified_diff(
-                before.splitlines(), request.prompt.splitlines(), "kept", "asked", "", "", 1, ""
-            )
-        )
-        more = [f"… {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
-        return Miss(False, key.hex(), differs, "\n".join(lines[:_DIFF_LINES] + more))
+        return Miss(False, key.hex(), differs, _diff(before, request.prompt))
 
     # --- Batches ---
 
@@ -281,6 +282,16 @@ def _row(fresh: Fresh) -> list[Any]:
 def _without_messages(ask: Asked) -> bytes:
     fields = {name: value for name, value in vars(ask).items() if name != "messages"}
     return zlib.compress(json.dumps(fields).encode())
+
+
+def _diff(before: str, after: str) -> str:
+    lines = list(
+        difflib.unified_diff(
+            before.splitlines(), after.splitlines(), "kept", "asked", n=1, lineterm=""
+        )
+    )
+    more = [f"… {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
+    return "\n".join(lines[:_DIFF_LINES] + more)
 
 
 def _short(digest: str) -> bytes:

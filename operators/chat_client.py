@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ _POLL_S = 0.02
 _RESPAWN_S = 5.0
 _RECONNECTS = 3
 _LEAST_AHEAD = 64
+_LOOKED_UP = 256
 _START = "from operators.chat_broker import main; main()"
 _LOG = "broker.log"
 
@@ -134,21 +136,10 @@ class BrokerChat(ReplayChat):
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         """As `Chat.ask`."""
+        answers: dict[int, Answer] = {}
         with self._lock:
-            keys = [request.key for request in requests]
-            found = {} if _elsewhere() else self._kept(keys)
-            answers = {
-                place: self._answer(request, found[key], cached=True)
-                for place, (request, key) in enumerate(zip(requests, keys, strict=True))
-                if key in found
-            }
-            if len(answers) < len(requests):
-                for place, request in enumerate(requests):
-                    if not self.model.sees_images and place not in answers and _shows(request):
-                        blind = ChatFailure("blind", f"{self.model.name} sees no images")
-                        answers[place] = self._counted(request, blind)
-                self._ask_missing(requests, answers)
-            return [answers[place] for place in range(len(requests))]
+            self._ask_missing(requests, answers)
+        return [answers[place] for place in range(len(requests))]
 
     def close(self) -> None:
         """As `Chat.close`."""
@@ -172,10 +163,31 @@ class BrokerChat(ReplayChat):
                 raise
         return None
 
+    def _missing(self, requests: Sequence[Request], answers: dict[int, Answer]) -> Iterator[int]:
+        """Places of requests that must be asked. All others are filled in on the way."""
+        elsewhere = _elsewhere() is not None
+        for start in range(0, len(requests), _LOOKED_UP):
+            end = min(start + _LOOKED_UP, len(requests))
+            places = [place for place in range(start, end) if place not in answers]
+            keys = [requests[place].key for place in places]
+            found = {} if elsewhere else self._kept(keys)
+            for place, key in zip(places, keys, strict=True):
+                request = requests[place]
+                if key in found:
+                    answers[place] = self._answer(request, found[key], cached=True)
+                elif not self.model.sees_images and _shows(request):
+                    blind = ChatFailure("blind", f"{self.model.name} sees no images")
+                    answers[place] = self._counted(request, blind)
+                else:
+                    yield place
+
     def _exchange(self, requests: Sequence[Request], answers: dict[int, Answer]) -> None:
         """Send requests a few ahead of their answers, so that little of them is held."""
+        todo = self._missing(requests, answers)
+        if (first := next(todo, None)) is None:
+            return
+        todo = chain([first], todo)
         line = self._line or self._hello()
-        todo = iter([place for place in range(len(requests)) if place not in answers])
         most = max(_LEAST_AHEAD, 2 * self.model.max_concurrency)
         if self.model.mode == "batch":
             most = len(requests)
@@ -200,6 +212,8 @@ class BrokerChat(ReplayChat):
                 place = head["id"]
                 answers[place] = self._told(requests[place], head)
         if spent is not None:
+            for _ in todo:  # what is kept counts as answered
+                pass
             raise self._budget_spent(spent, len(answers), len(requests))
 
     def _send(self, line: Line, place: int, request: Request) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import ssl
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -65,6 +68,18 @@ class Failed(Exception):
         """Whether fewer requests at once may help."""
         self.wait_s = wait_s
         """How long the server asks to wait."""
+
+
+@lru_cache(maxsize=64)
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment of this process names for an address.
+
+    aiohttp would look for it, and for a file of passwords, at every request.
+    """
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 class Endpoint:
@@ -201,6 +216,7 @@ class Server:
                 params=model.query | (query or {}),
                 headers=headers | model.headers(self._key),
                 timeout=patience,
+                proxy=_proxy(url),
                 allow_redirects=False,  # a key goes to nobody else
             ) as response:
                 return response.status, response.headers, await response.read()

@@ -65,7 +65,7 @@ class Job:
         """Tell all who wait; None: nobody did."""
         self.ended(self.ask.key)
         if outcome is not None:
-            for number, tell in enumerate(self.waiters):
+            for number, tell in enumerate(self.waiters):  # nobody can come or go meanwhile
                 tell(outcome, number > 0)
 
 

@@ -12,6 +12,10 @@ _GROWTH = 0.05
 _BURST_S = 1.0
 
 
+class Paused(Exception):
+    """A server wants to be left alone for so many seconds more: `args[0]`."""
+
+
 class Gate:
     """How many requests may be in flight: fewer when a server fails, more while it answers.
 
@@ -36,8 +40,12 @@ class Gate:
         self.limit = min(self.limit, float(most))
         self._wake()
 
-    async def enter(self) -> float:
-        """Wait for a place, and for the end of the server's pause. Returns when it entered."""
+    async def enter(self, patience_s: float) -> float:
+        """Wait for a place, and for the end of the server's pause. Returns when it entered.
+
+        Raises:
+            Paused: the pause is longer than there is patience.
+        """
         if self._waiting or self.active >= int(self.limit):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
@@ -51,8 +59,10 @@ class Gate:
             self.active += 1
         try:
             while (rest := self._resume_at - time.monotonic()) > 0:
+                if rest > patience_s:
+                    raise Paused(rest)
                 await asyncio.sleep(rest)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Paused):
             self.leave()
             raise
         return time.monotonic()

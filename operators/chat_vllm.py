@@ -36,11 +36,12 @@ class VllmChat(BrokerChat):
         self._engine: Any = None
 
     def _exchange(self, requests: Sequence[Request], answers: dict[int, Answer]) -> None:
-        line = self._line or self._hello()
         places: dict[str, list[int]] = {}
-        for place, request in enumerate(requests):
-            if place not in answers:
-                places.setdefault(request.key, []).append(place)
+        for place in self._missing(requests, answers):
+            places.setdefault(requests[place].key, []).append(place)
+        if not places:
+            return
+        line = self._line or self._hello()
         keys = list(places)
         for start in range(0, len(keys), _CHUNK):
             some = keys[start : start + _CHUNK]

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import jsonschema
-from jsonschema.validators import validator_for
-
 from operators.chat import Answer, ChatFailure, Message, Part, Reply, Request, Text
 from operators.chat_price import prompt_tokens
 
@@ -273,6 +270,9 @@ def read_json(text: str, schema: Mapping[str, Any]) -> Any:
 
 @lru_cache(maxsize=256)
 def _validator(schema: str) -> Any:
+    import jsonschema  # the broker reads no answers, and starts faster without
+    from jsonschema.validators import validator_for
+
     found = json.loads(schema)
     kind = validator_for(found, default=jsonschema.Draft202012Validator)
     return kind(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import io
 import json
 import os
@@ -12,19 +14,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from operators import chat_link
+from operators import chat_batch, chat_broker, chat_link
 from operators.chat import Answer, ChatFailure, Message, Part, Picture, Reply, Request, Text
-from operators.chat_cache import FILE, ChatCache, spent, why_miss
+from operators.chat_cache import FILE, ChatCache, Kept, spent, why_miss
 from operators.chat_client import BrokerChat, ReplayChat, open_chat
+from operators.chat_jobs import Job, Outcome, Session
 from operators.chat_model import ChatModel
 from operators.chat_price import Usage, forecast, picture_tokens, prompt_tokens, text_tokens
 from operators.chat_wire import Said, answer, asked, body, is_closed, read_json
@@ -84,6 +90,14 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
     opener.close()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opener]:
+    """One broker for many small tests, whose requests must differ."""
+    opener = Opener(tmp_path_factory.mktemp("shared"))
+    yield opener
+    opener.close()
+
+
 def replies(answers: list[Answer]) -> list[Reply]:
     assert all(isinstance(item, Reply) for item in answers), answers
     return [item for item in answers if isinstance(item, Reply)]
@@ -123,8 +137,6 @@ def test_the_order_of_parts_is_that_of_the_request(parts: list[Part]) -> None:
 
 
 def chat_bytes(url: str) -> bytes:
-    import base64
-
     assert url.startswith("data:image/png;base64,")
     return base64.b64decode(url.partition(",")[2])
 
@@ -270,7 +282,7 @@ def test_every_completion_is_a_reply_or_a_named_failure(text: str, finish: str) 
     ],
 )
 def test_what_a_server_refuses_is_not_tried_again(
-    opened: Opener, supports: tuple[str, ...], way: str
+    shared: Opener, supports: tuple[str, ...], way: str
 ) -> None:
     def script(sent: dict[str, Any], nth: int) -> dict[str, Any]:
         told = "JSON Schema" in text_of(sent)
@@ -281,28 +293,28 @@ def test_what_a_server_refuses_is_not_tried_again(
         return {"n": ["json_schema", "tools", "json_object", "told"].index(constraint)}
 
     with ChatServer(script, supports=supports) as server:
-        chat = opened(model(server.url, max_concurrency=1))
-        found = replies(chat.ask(many(5, schema=SCHEMA)))
+        chat = shared(model(server.url, max_concurrency=1))
+        found = replies(chat.ask([say(f"{way} {n}", schema=SCHEMA) for n in range(5)]))
         refusals = server.count() - 5
     place = ["json_schema", "tools", "json_object", "told"].index(way)
     assert [reply.data for reply in found] == [{"n": place}] * 5
     assert refusals == place
 
 
-def test_a_way_that_is_set_is_not_left(opened: Opener) -> None:
+def test_a_way_that_is_set_is_not_left(shared: Opener) -> None:
     with ChatServer(supports=()) as server:
-        chat = opened(model(server.url, structured="schema"))
-        assert failure(chat.ask([say("x", schema=SCHEMA)])[0]).cause == "bad_request"
+        chat = shared(model(server.url, structured="schema"))
+        assert failure(chat.ask([say("set", schema=SCHEMA)])[0]).cause == "bad_request"
 
 
-def test_parameters_under_new_names(opened: Opener) -> None:
+def test_parameters_under_new_names(shared: Opener) -> None:
     def script(sent: dict[str, Any], nth: int) -> Act | str:
         if "max_tokens" in sent:
             return Act("Use 'max_completion_tokens' instead of 'max_tokens'.", status=400)
         return str(sent["max_completion_tokens"])
 
     with ChatServer(script) as server:
-        chat = opened(model(server.url, max_concurrency=1))
+        chat = shared(model(server.url, max_concurrency=1))
         found = replies(chat.ask(many(3, parameters={"max_tokens": 7})))
         assert [reply.text for reply in found] == ["7"] * 3
         assert server.count() == 4
@@ -328,16 +340,17 @@ def test_strict_is_claimed_for_closed_schemas_only() -> None:
     ],
 )
 def test_what_was_paid_for_is_kept_also_when_it_is_no_answer(
-    opened: Opener, act: Act, cause: str, text: str
+    shared: Opener, act: Act, cause: str, text: str
 ) -> None:
     with ChatServer(lambda sent, nth: act) as server:
         prices = {"usd_per_million_prompt": 10, "usd_per_million_completion": 100}
-        chat = opened(model(server.url, **prices))
+        chat = shared(model(server.url, **prices))
         for _ in range(2):
-            found = failure(chat.ask([say("x", schema=SCHEMA, tag="t")])[0])
+            found = failure(chat.ask([say(f"x {act}", schema=SCHEMA, tag=str(act))])[0])
             assert (found.cause, found.text) == (cause, text)
         assert server.count() == 1
-    assert [(s.requests, round(s.usd, 6)) for s in spent(str(opened.folder))] == [(1, 0.002)]
+    (one,) = [some for some in spent(str(shared.folder)) if some.tag == str(act)]
+    assert (one.requests, round(one.usd, 6)) == (1, 0.002)
 
 
 @pytest.mark.parametrize(
@@ -359,26 +372,36 @@ def test_what_was_paid_for_is_kept_also_when_it_is_no_answer(
         (Act("", status=302, headers={"Location": "/v1/chat/completions"}), "http_302", 1),
     ],
 )
-def test_every_failure_has_its_cause(opened: Opener, act: Act, cause: str, sent: int) -> None:
-    with ChatServer(lambda sent, nth: act if "bad" in text_of(sent) else "fine") as server:
-        chat = opened(model(server.url, attempts=2, timeout_s=0.5, patience_s=5))
-        found = chat.ask([say("bad"), say("good")])
-        assert failure(found[0]).cause == cause
-        assert "fine" not in found[0].message  # type: ignore[union-attr]
-        assert [reply.text for reply in replies(found[1:])] == ["fine"]
+def test_every_failure_has_its_cause(shared: Opener, act: Act, cause: str, sent: int) -> None:
+    def script(body: dict[str, Any], nth: int) -> Act | str:
+        return act if text_of(body).startswith("bad") else "fine"
+
+    with ChatServer(script) as server:
+        chat = shared(model(server.url, attempts=2, timeout_s=0.5, patience_s=5))
+        good = replies(chat.ask([say(f"good {act}")]))
+        found = failure(chat.ask([say(f"bad {act}")])[0])
+        assert (good[0].text, found.cause, found.text) == ("fine", cause, None)
         assert server.count() == sent + 1
 
 
-def test_nobody_listens(opened: Opener) -> None:
-    chat = opened(model("http://127.0.0.1:9/v1", attempts=2))
-    assert failure(chat.ask([say("x")])[0]).cause == "connect"
+def test_a_pause_beyond_patience_ends_all_rows_without_asking(shared: Opener) -> None:
+    with ChatServer(lambda sent, nth: Act("no", status=429, retry_after="600")) as server:
+        chat = shared(model(server.url, max_concurrency=2, patience_s=5))
+        found = chat.ask(many(20, sample=9))
+        assert {failure(item).cause for item in found} == {"rate_limited"}
+        assert server.count() <= 3
 
 
-def test_a_failure_is_not_kept(opened: Opener) -> None:
+def test_nobody_listens(shared: Opener) -> None:
+    chat = shared(model("http://127.0.0.1:9/v1", attempts=2))
+    assert failure(chat.ask([say("nobody")])[0]).cause == "connect"
+
+
+def test_a_failure_is_not_kept(shared: Opener) -> None:
     with ChatServer(lambda sent, nth: Act("x", status=400) if nth == 1 else "now") as server:
-        chat = opened(model(server.url))
-        assert failure(chat.ask([say("x")])[0]).cause == "bad_request"
-        assert replies(chat.ask([say("x")]))[0].text == "now"
+        chat = shared(model(server.url))
+        assert failure(chat.ask([say("again")])[0]).cause == "bad_request"
+        assert replies(chat.ask([say("again")]))[0].text == "now"
 
 
 def test_a_fifth_of_failures_and_no_error_is_an_answer(opened: Opener) -> None:
@@ -405,12 +428,12 @@ def test_a_fifth_of_failures_and_no_error_is_an_answer(opened: Opener) -> None:
     assert len(replies([item for item in found if isinstance(item, Reply)])) >= 190
 
 
-def test_a_model_that_sees_no_images_is_not_shown_any(opened: Opener) -> None:
+def test_a_model_that_sees_no_images_is_not_shown_any(shared: Opener) -> None:
     shown = Request("m", (Message("user", (picture(), Text("?"))),))
     with ChatServer() as server:
-        found = opened(model(server.url, sees_images=False)).ask([shown, say("x")])
+        found = shared(model(server.url, sees_images=False)).ask([shown, say("seen")])
         assert failure(found[0]).cause == "blind"
-        assert replies(found[1:])[0].text == "x"
+        assert replies(found[1:])[0].text == "seen"
         assert server.count() == 1
 
 
@@ -418,19 +441,18 @@ def test_a_model_that_sees_no_images_is_not_shown_any(opened: Opener) -> None:
 
 
 @pytest.mark.parametrize("as_date", [False, True])
-def test_retry_after_is_honoured(opened: Opener, as_date: bool) -> None:
+def test_retry_after_is_honoured(shared: Opener, as_date: bool) -> None:
     def wait() -> str:
         if not as_date:
             return "1"
-        from email.utils import formatdate
-
         return formatdate(time.time() + 2, usegmt=True)
 
     def script(sent: dict[str, Any], nth: int) -> Act | str:
         return Act("later", status=429, retry_after=wait()) if nth == 1 else "now"
 
     with ChatServer(script) as server:
-        assert replies(opened(model(server.url, attempts=1)).ask([say("x")]))[0].text == "now"
+        late = say(f"date {as_date}")
+        assert replies(shared(model(server.url, attempts=1)).ask([late]))[0].text == "now"
         first, second = (call["at"] for call in server.calls())
     assert 0.9 <= second - first < 6
 
@@ -449,18 +471,19 @@ def test_concurrency_falls_when_the_server_is_busy_and_recovers(opened: Opener) 
         assert server.most_at_once() == 40
 
 
-def test_requests_a_minute(opened: Opener) -> None:
+def test_requests_a_minute(shared: Opener) -> None:
     with ChatServer() as server:
+        chat = shared(model(server.url, requests_per_minute=600))
         began = time.monotonic()
-        replies(opened(model(server.url, requests_per_minute=600)).ask(many(25)))
+        replies(chat.ask(many(25, sample=1)))
         assert 1.2 < time.monotonic() - began < 8  # 25 at 10 a second, a second's worth at once
 
 
-def test_tokens_a_minute_count_what_was_used(opened: Opener) -> None:
+def test_tokens_a_minute_count_what_was_used(shared: Opener) -> None:
     with ChatServer(lambda sent, nth: Act("x", usage=(900, 100))) as server:
         began = time.monotonic()
         config = model(server.url, tokens_per_minute=300_000, max_tokens=10, max_concurrency=1)
-        replies(opened(config).ask(many(12, parameters={"max_tokens": 10})))
+        replies(shared(config).ask(many(12, sample=2, parameters={"max_tokens": 10})))
         assert 1.5 < time.monotonic() - began < 10  # 12,000 at 5,000 a second, one at once
 
 
@@ -469,7 +492,10 @@ def test_tokens_a_minute_count_what_was_used(opened: Opener) -> None:
 
 def test_replay_needs_no_network_and_gives_the_same(opened: Opener) -> None:
     asks = [*many(20, schema=SCHEMA), say("prose")]
-    script: Callable[..., Any] = lambda sent, nth: "text" if "prose" in text_of(sent) else {"n": 1}
+
+    def script(sent: dict[str, Any], nth: int) -> Any:
+        return "text" if "prose" in text_of(sent) else {"n": 1}
+
     with ChatServer(script) as server:
         first = replies(opened(model(server.url)).ask(asks))
     replay = opened(model("http://127.0.0.1:9/v1", mode="replay"))
@@ -717,10 +743,8 @@ def test_a_killed_broker_is_replaced_and_what_was_kept_is_there(opened: Opener) 
 
 
 def broker_of(port: int) -> int:
-    import psutil
-
     for connection in psutil.net_connections("tcp"):
-        if connection.status == "LISTEN" and connection.laddr.port == port:
+        if connection.status == "LISTEN" and connection.laddr[1:] == (port,):
             assert connection.pid is not None
             return int(connection.pid)
     raise AssertionError("nobody listens")
@@ -823,8 +847,34 @@ def test_a_batch_outlives_its_run_and_its_broker(opened: Opener) -> None:
         assert len(made) == 1
 
 
-def test_batches_are_cut_by_rows_and_bytes(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 0 < __import__("operators.chat_batch").chat_batch.MOST_ROWS <= 50_000
+def test_batches_are_cut_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_batch, "MOST_ROWS", 4)
+    with ChatServer(batch_s=0.1) as server:
+        found = asyncio.run(batched(tmp_path, batch_model(server), many(10)))
+        assert found == {request.key: request.prompt for request in many(10)}
+        made = [c for c in server.calls() if (c["method"], c["path"]) == ("POST", "/v1/batches")]
+        assert len(made) == 3
+
+
+async def batched(folder: Path, config: ChatModel, requests: list[Request]) -> dict[str, str]:
+    """The texts of a broker's batches, in this process."""
+    found: dict[str, str] = {}
+    async with aiohttp.ClientSession() as http:
+        broker = chat_broker.Broker(folder, http)
+        gathered, ended, session = None, asyncio.Event(), Session(config, None)
+        for request in requests:
+
+            def tell(outcome: Outcome, cached: bool, key: str = request.key) -> None:
+                assert isinstance(outcome, Kept)
+                found[key] = outcome.said.text
+                if len(found) == len(requests):
+                    ended.set()
+
+            job = Job(asked(request), session, lambda key: None, [tell])
+            gathered = broker.batches.add(job, gathered)
+        broker.batches.send(gathered)
+        await asyncio.wait_for(ended.wait(), 20)
+    return found
 
 
 def test_a_batch_is_held_to_the_budget(opened: Opener) -> None:
