@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -147,15 +147,12 @@ _KEY_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 def key_words(names: str) -> frozenset[str]:
     """Words of class, id and role names: post, body, nav, item for `postBody nav-item`."""
-    return frozenset().union(*(_name_words(name[:_LONGEST_NAME]) for name in names.split()))
+    if len(names) > _LONGEST_NAME:
+        names = " ".join([name[:_LONGEST_NAME] for name in names.split()])
+    return frozenset([word.lower() for word in _KEY_WORD.findall(names) if len(word) > 1])
 
 
-_LONGEST_NAME = 200  # keeps the cache small whatever pages hold
-
-
-@lru_cache(maxsize=65536)
-def _name_words(name: str) -> frozenset[str]:
-    return frozenset(word.lower() for word in _KEY_WORD.findall(name) if len(word) > 1)
+_LONGEST_NAME = 200  # more of a name is no words that people chose
 
 
 _TEXT_WORD = re.compile(r"\w+")
@@ -596,7 +593,8 @@ class Lexicon:
     def _learn(self, name: str) -> tuple[float, float, float] | tuple[()]:
         if len(self._names) >= _MOST_NAMES:
             self._names.clear()
-        scores = [self.words[word] for word in key_words(name) if word in self.words]
+        words = self.words
+        scores = [words[word] for word in key_words(name) if word in words]
         found = (sum(scores), min(scores), max(scores)) if scores else ()
         self._names[name] = found
         return found
