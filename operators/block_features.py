@@ -40,6 +40,7 @@ _HEADLINE = _TAGS["h1"]
 _ANCESTORS = "article main aside blockquote figure pre section".split()
 ANCESTOR_BIT = {tag: 1 << index for index, tag in enumerate((*_ANCESTORS, "li"))}
 _HIDDEN = 1 << len(ANCESTOR_BIT)
+_BITS = np.array([ANCESTOR_BIT.get(tag, 0) for tag in (*_TAGS, "")])  # by number of the tag
 _LEVELS = 6
 _CHAIN_SHARES = (0.3, 0.5, 0.9)
 
@@ -48,7 +49,8 @@ _WORD, _WIDE, _DIGIT, _UPPER, _STOP, _COMMA, _OTHER, _MARK = (1 << bit for bit i
 
 
 @cache
-def _character_classes() -> npt.NDArray[np.uint8]:
+def _character_classes() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The class of each character, (65536,), and the few classes that there are, each once."""
     table = np.zeros(65536, np.uint8)
     for code in range(65536):
         char = chr(code)
@@ -69,7 +71,7 @@ def _character_classes() -> npt.NDArray[np.uint8]:
         if char in "|»›«‹•·/→>©®™#@":
             bits |= _MARK
         table[code] = bits
-    return table
+    return table, np.unique(table)
 
 
 def _is_wide(code: int) -> bool:
@@ -105,7 +107,7 @@ def count_characters(texts: list[str]) -> CharacterCounts:
     """Counts for all texts in one pass over their concatenation. No text may be empty."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     chars = np.fromiter(map(len, texts), np.int64, len(texts))
-    tokens, counts, last = _count(codes, chars, _character_classes(), _COUNTED)
+    tokens, counts, last = _count(codes, chars, *_character_classes(), _COUNTED)
     rows = [tokens, *counts, chars.astype(np.float64), (last & _STOP) != 0]
     return CharacterCounts(*rows)
 
@@ -115,6 +117,7 @@ def _count(
     codes: npt.NDArray[np.uint32],
     chars: npt.NDArray[np.int64],
     table: npt.NDArray[np.uint8],
+    classes: npt.NDArray[np.uint8],
     counted: tuple[int, ...],
 ) -> tuple[Array, Array, Array]:
     """Tokens, (N,), characters of the counted classes, (C, N), and class of the last character."""
@@ -124,21 +127,22 @@ def _count(
     sums = np.zeros(256, np.int64)
     at = 0
     for text in range(len(chars)):
-        sums[:] = 0
         inside = False  # a run of letters and digits
+        found = 0
         bits = table[0]
         for code in codes[at : at + chars[text]]:
             bits = table[min(code, 65535)]
             sums[bits] += 1
             narrow = (bits & _WORD) != 0 and (bits & _WIDE) == 0
-            tokens[text] += (bits & _WIDE) != 0 or (narrow and not inside)
+            found += (bits & _WIDE) != 0 or (narrow and not inside)
             inside = narrow
         at += chars[text]
+        tokens[text] = found
         last[text] = bits
-        for kind in range(256):
-            if sums[kind]:
-                for row in range(len(counted)):
-                    counts[row, text] += sums[kind] * ((kind & counted[row]) != 0)
+        for kind in classes:
+            for row in range(len(counted)):
+                counts[row, text] += sums[kind] * ((kind & counted[row]) != 0)
+            sums[kind] = 0
     return tokens, counts, last
 
 
@@ -245,20 +249,17 @@ class BlockFeatures:
         self.parent = np.array(containers.parent)
         self.parent[0] = 0
         self.tag = np.array([_TAGS.get(tag, _OTHER_TAG) for tag in containers.tags])[self.key]
-        hidden = np.zeros(len(containers), np.int64)
-        hidden[list(containers.hidden)] = _HIDDEN
-        bits = np.array([ANCESTOR_BIT.get(tag, 0) for tag in containers.tags])[self.key]
-        self.ancestors, self.depth = _all_around(bits | hidden, self.parent)
+        self.ancestors = _BITS[self.tag]
+        for container in containers.hidden:
+            self.ancestors[container] |= _HIDDEN
+        self.depth = _all_around(self.ancestors, self.parent)
         self.levels = levels_of(self.container, self.parent)
-        chars, tokens = self.counts.chars, self.counts.tokens
-        self.link = np.minimum(np.asarray(blocks.link_chars) / chars, 1.0)
         self.hidden = (self.ancestors[self.container] & _HIDDEN) != 0
-        # Tokens of what reads like prose: long, visible, mostly outside links.
-        prose = (tokens >= 12) & (self.link < 0.5) & ~self.hidden
-        self.prose = tokens * prose
-        self.weight = np.maximum(tokens, 0.5)
-        punctuation = self.counts.stops + self.counts.commas
-        self.sums = running(np.array((tokens, self.prose, tokens * self.link, punctuation)))
+        self.link, self.prose, self.sums = _prose_of(
+            *(self.counts.tokens, self.counts.chars, np.asarray(blocks.link_chars), self.hidden),
+            *(self.counts.stops, self.counts.commas),
+        )
+        self.weight = np.maximum(self.counts.tokens, 0.5)
         self.token_sums, self.prose_sums, self.link_sums, _ = self.sums
         self.tokens_total = max(float(self.token_sums[-1]), 1.0)
         self.prose_total = max(float(self.prose_sums[-1]), 1.0)
@@ -309,23 +310,14 @@ class BlockFeatures:
 
     def _same_markup(self) -> None:
         """Blocks whose element and its parent look alike: a template's repeated parts."""
-        add, tokens = self.table.add, self.counts.tokens
+        tokens = self.counts.tokens
         self.own_key, above = self.key[self.levels[:2]]
         self.markup = numbered(self.own_key * len(self.layout.containers.keys) + above)
         rows = self.table.more(_ALIKE_NAMES)
         _fill_alike(rows, self.markup, tokens, self.link, self.prose, self.sums[:2, -1])
-        if len(set(self.texts)) == self.size:
-            add("copies_before", 0)
-            add("copies", 1)
-            return
-        copies: dict[str, int] = {}
-        earlier = []
-        for text in self.texts:
-            before = copies.get(text, 0)
-            earlier.append(before)
-            copies[text] = before + 1
-        add("copies_before", earlier)
-        add("copies", [copies[text] for text in self.texts])
+        numbers: dict[str, int] = {}
+        texts = np.array([numbers.setdefault(text, len(numbers)) for text in self.texts])
+        _fill_copies(self.table.more(("copies_before", "copies")), texts)
 
     def _title(self, title: str) -> None:
         """Likeness of each block's words to those of the title (Jaccard), and the best's place."""
@@ -338,7 +330,8 @@ class BlockFeatures:
                 text = self.texts[index].lower()
                 if not wanted.isdisjoint(text.split()):
                     words = set(_TEXT_WORD.findall(text))
-                    likeness[index] = len(wanted & words) / len(wanted | words)
+                    shared = len(wanted & words)
+                    likeness[index] = shared / (len(wanted) + len(words) - shared)
         best = int(np.argmax(likeness))
         self.table.add("title", likeness)
         found = likeness[best] > 0.4
@@ -385,13 +378,35 @@ def numbered(things: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 @compiled
 def _all_around(
     bits: npt.NDArray[np.int64], parent: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The bits of each container and of all around it, and how many are around it; each (C,)."""
-    around, depth = bits.copy(), np.zeros(len(bits), np.int64)
+) -> npt.NDArray[np.int64]:
+    """Hand each container's bits down to all in it; returns how many are around each, (C,)."""
+    depth = np.zeros(len(bits), np.int64)
     for container in range(1, len(bits)):
-        around[container] |= around[parent[container]]
+        bits[container] |= bits[parent[container]]
         depth[container] = depth[parent[container]] + 1
-    return around, depth
+    return depth
+
+
+@compiled
+def _prose_of(
+    tokens: Array, chars: Array, link_chars: Array, hidden: Array, stops: Array, commas: Array
+) -> tuple[Array, Array, Array]:
+    """Share of links, (N,), tokens of prose, (N,), and the running sums over blocks, (4, N + 1).
+
+    Prose is what is long, visible and mostly outside links. The sums are those of tokens, of prose,
+    of tokens in links and of punctuation.
+    """
+    size = len(tokens)
+    link, prose, sums = np.empty(size), np.zeros(size), np.zeros((4, size + 1))
+    for block in range(size):
+        link[block] = min(link_chars[block] / chars[block], 1.0)
+        if tokens[block] >= 12 and link[block] < 0.5 and not hidden[block]:
+            prose[block] = tokens[block]
+        sums[0, block + 1] = sums[0, block] + tokens[block]
+        sums[1, block + 1] = sums[1, block] + prose[block]
+        sums[2, block + 1] = sums[2, block] + tokens[block] * link[block]
+        sums[3, block + 1] = sums[3, block] + (stops[block] + commas[block])
+    return link, prose, sums
 
 
 @compiled
@@ -457,7 +472,8 @@ def _fill_above(
     values = np.empty((len(rows) // len(levels), len(first)), np.float32)
     for container in range(len(first)):
         low, high = first[container], last[container]
-        tokens, prose, link, punctuation = sums[:, high] - sums[:, low]
+        tokens, prose = sums[0, high] - sums[0, low], sums[1, high] - sums[1, low]
+        link, punctuation = sums[2, high] - sums[2, low], sums[3, high] - sums[3, low]
         blocks, some = max(high - low, 1), max(tokens, 1.0)
         values[0, container] = np.log1p(tokens)
         values[1, container] = link / some
@@ -523,7 +539,9 @@ def _fill_alike(
         sums[2, number] += tokens[block] * link[block]
         sums[3, number] += prose[block]
     for block in range(len(group)):
-        count, total, linked, read = sums[:, group[block]]
+        number = group[block]
+        count, total = sums[0, number], sums[1, number]
+        linked, read = sums[2, number], sums[3, number]
         rows[0, block] = np.log1p(count)
         rows[1, block] = np.log1p(total / count)
         rows[2, block] = linked / max(total, 1.0)
@@ -531,12 +549,26 @@ def _fill_alike(
         rows[4, block] = read / max(totals[1], 1.0)
 
 
+@compiled
+def _fill_copies(rows: Floats, texts: Array) -> None:
+    """How often the text of each block, given as a number, was there before, and is in all."""
+    seen = np.zeros(len(texts), np.int64)
+    for block in range(len(texts)):
+        rows[0, block] = seen[texts[block]]
+        seen[texts[block]] += 1
+    for block in range(len(texts)):
+        rows[1, block] = seen[texts[block]]
+
+
+@compiled
 def levels_of(containers: Array, parent: Array) -> Array:
     """The containers, the ones around them, and so on; (6, N)."""
     levels = np.empty((_LEVELS, len(containers)), np.int64)
-    levels[0] = containers
-    for level in range(1, _LEVELS):
-        levels[level] = parent[levels[level - 1]]
+    for place in range(len(containers)):
+        container = containers[place]
+        for level in range(_LEVELS):
+            levels[level, place] = container
+            container = parent[container]
     return levels
 
 
