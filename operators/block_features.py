@@ -200,13 +200,6 @@ class FeatureTable:
         return self.values[: len(self.names)]
 
 
-def running(values: Array) -> Array:
-    """Sums of the first 0, 1, ... N values along the last axis."""
-    sums = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
-    np.cumsum(values, axis=-1, out=sums[..., 1:])
-    return sums
-
-
 _ALIKE_NAMES = [f"alike{name}" for name in ("", "_mean_tokens", "_link", "_tokens", "_prose")]
 # Rows that the three families of measures of blocks fill together.
 ROOM = 176
@@ -298,7 +291,7 @@ class BlockFeatures:
     def _above(self) -> None:
         """Sums over the containers around each block, and what they come to together."""
         shown = [image.container for image in self.layout.images]
-        images = running(np.bincount(shown, minlength=len(self.parent)))
+        images = np.array(shown, np.int64)
         rows, ranges = self.table.more(_ABOVE_NAMES), (self.first, self.last, self.end)
         _fill_above(rows, self.levels, self.sums, images, *ranges, self.prose_total)
 
@@ -469,6 +462,10 @@ def _fill_above(
     prose_total: float,
 ) -> None:
     size = levels.shape[1]
+    shown = np.zeros(len(first) + 1)
+    for container in images:
+        shown[container + 1] += 1
+    shown = np.cumsum(shown)
     values = np.empty((len(rows) // len(levels), len(first)), np.float32)
     for container in range(len(first)):
         low, high = first[container], last[container]
@@ -482,7 +479,7 @@ def _fill_above(
         values[4, container] = np.log1p(blocks)
         values[5, container] = prose / some
         values[6, container] = punctuation / some
-        values[7, container] = np.log1p(images[end[container]] - images[container])
+        values[7, container] = np.log1p(shown[end[container]] - shown[container])
     for measure in range(len(values)):
         for level in range(len(levels)):
             row = rows[measure * len(levels) + level]
@@ -686,51 +683,72 @@ def add_context_features(table: FeatureTable, page: BlockFeatures, probability: 
     Neural Networks 5): a block is judged with knowledge of how its neighbours were.
     """
     rows, weight = table.more(_CONTEXT_NAMES), page.weight
-    masses, weights = running(weight * probability), running(weight)
-    expected = max(float(masses[-1]), 1e-6)
-    _fill_neighbours(rows[:3], probability)
-    _fill_shares(rows[3:], page.levels, page.first, page.last, weights, masses)
-    at = 3 + 2 * _LEVELS
-    for group in (page.markup, page.own_key):
-        _fill_groups(rows[at:], group, probability, weight, expected)
-        at += 3
     cut, score = best_cut(probability, weight)
-    above = probability >= cut
-    kept = np.flatnonzero(above)
-    rows[at] = math.log1p(masses[-1])
-    rows[at + 1] = masses[-1] / weights[-1]
-    rows[at + 2] = probability.max()
-    rows[at + 3] = masses[:-1] / expected
-    rows[at + 4] = score
-    rows[at + 5] = cut
-    rows[at + 6] = probability - cut
-    rows[at + 7] = weight @ above / weights[-1]
-    rows[at + 8] = page.position - kept[0]
-    rows[at + 9] = page.position - kept[-1]
+    near, groups, whole = rows[:_NEAR_ROWS], rows[_NEAR_ROWS:-_PAGE_ROWS], rows[-_PAGE_ROWS:]
+    expected = _fill_near_estimates(near, page.levels, page.first, page.last, probability, weight)
+    _fill_groups(groups[:3], page.markup, probability, weight, expected)
+    _fill_groups(groups[3:], page.own_key, probability, weight, expected)
+    _fill_page_estimates(whole, probability, weight, cut, score)
+
+
+_NEAR_ROWS, _PAGE_ROWS = 3 + 2 * _LEVELS, 10
 
 
 @compiled
-def _fill_neighbours(rows: Floats, probability: Floats) -> None:
+def _fill_near_estimates(
+    rows: Floats, levels: Array, first: Array, last: Array, probability: Floats, weight: Array
+) -> float:
+    """The estimates of each block and its neighbours, and those of the containers around it.
+
+    Of these, their mean and their share of all that the page expects to keep, which is returned.
+    """
     size = len(probability)
+    weights, masses = np.zeros(size + 1), np.zeros(size + 1)
     for block in range(size):
         rows[0, block] = probability[block]
         rows[1, block] = probability[block - 1] if block else 0.0
         rows[2, block] = probability[block + 1] if block + 1 < size else 0.0
+        weights[block + 1] = weights[block] + weight[block]
+        masses[block + 1] = masses[block] + weight[block] * probability[block]
+    expected = max(masses[-1], 1e-6)
+    for level in range(len(levels)):
+        for block in range(size):
+            container = levels[level, block]
+            low, high = first[container], last[container]
+            mass, around = masses[high] - masses[low], weights[high] - weights[low]
+            rows[3 + level, block] = mass / max(around, 0.5)
+            rows[3 + len(levels) + level, block] = mass / expected
+    return expected
 
 
 @compiled
-def _fill_shares(
-    rows: Floats, levels: Array, first: Array, last: Array, weights: Array, masses: Array
+def _fill_page_estimates(
+    rows: Floats, probability: Floats, weight: Array, cut: float, score: float
 ) -> None:
-    """Mean of the estimates in each container around, and its share of what the page expects."""
-    expected = max(masses[-1], 1e-6)
-    for level in range(len(levels)):
-        for block in range(levels.shape[1]):
-            container = levels[level, block]
-            low, high = first[container], last[container]
-            mass, weight = masses[high] - masses[low], weights[high] - weights[low]
-            rows[level, block] = mass / max(weight, 0.5)
-            rows[len(levels) + level, block] = mass / expected
+    """What the page expects to keep: `cut` and `score` are those of `best_cut`."""
+    size = len(probability)
+    total = mass = kept = best = 0.0
+    start, end = size, 0
+    for block in range(size):
+        total += weight[block]
+        mass += weight[block] * probability[block]
+        best = max(best, probability[block])
+        if probability[block] >= cut:
+            kept += weight[block]
+            start, end = min(start, block), block
+    before = 0.0
+    for block in range(size):
+        rows[0, block] = np.log1p(mass)
+        rows[1, block] = mass / total
+        rows[2, block] = best
+        rows[3, block] = before / max(mass, 1e-6)
+        before += weight[block] * probability[block]
+        rows[4, block] = score
+        rows[5, block] = cut
+        rows[6, block] = probability[block] - cut
+        rows[7, block] = kept / total
+        rows[8, block] = block - start
+        rows[9, block] = block - end
 
 
 @compiled
