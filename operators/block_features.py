@@ -718,7 +718,7 @@ def _fill_near_estimates(
             mass, around = masses[high] - masses[low], weights[high] - weights[low]
             rows[3 + level, block] = mass / max(around, 0.5)
             rows[3 + len(levels) + level, block] = mass / expected
-    return expected
+    return float(expected)
 
 
 @compiled

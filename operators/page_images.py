@@ -464,7 +464,7 @@ def _fill_surroundings(
             rows[12 + 2 * _AROUND + level, image] = np.log1p(tokens)
             inside = images[end[around]] - images[around]
             rows[12 + 3 * _AROUND + level, image] = np.log1p(inside)
-    return masses[-1]
+    return float(masses[-1])
 
 
 @compiled
