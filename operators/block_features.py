@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ _HEADLINE = _TAGS["h1"]
 _ANCESTORS = "article main aside blockquote figure pre section".split()
 ANCESTOR_BIT = {tag: 1 << index for index, tag in enumerate((*_ANCESTORS, "li"))}
 _HIDDEN = 1 << len(ANCESTOR_BIT)
+_BITS = np.array([ANCESTOR_BIT.get(tag, 0) for tag in (*_TAGS, "")])  # by number of the tag
 _LEVELS = 6
 _CHAIN_SHARES = (0.3, 0.5, 0.9)
 
@@ -48,7 +49,8 @@ _WORD, _WIDE, _DIGIT, _UPPER, _STOP, _COMMA, _OTHER, _MARK = (1 << bit for bit i
 
 
 @cache
-def _character_classes() -> npt.NDArray[np.uint8]:
+def _character_classes() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The class of each character, (65536,), and the few classes that there are, each once."""
     table = np.zeros(65536, np.uint8)
     for code in range(65536):
         char = chr(code)
@@ -69,7 +71,7 @@ def _character_classes() -> npt.NDArray[np.uint8]:
         if char in "|»›«‹•·/→>©®™#@":
             bits |= _MARK
         table[code] = bits
-    return table
+    return table, np.unique(table)
 
 
 def _is_wide(code: int) -> bool:
@@ -105,7 +107,7 @@ def count_characters(texts: list[str]) -> CharacterCounts:
     """Counts for all texts in one pass over their concatenation. No text may be empty."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     chars = np.fromiter(map(len, texts), np.int64, len(texts))
-    tokens, counts, last = _count(codes, chars, _character_classes(), _COUNTED)
+    tokens, counts, last = _count(codes, chars, *_character_classes(), _COUNTED)
     rows = [tokens, *counts, chars.astype(np.float64), (last & _STOP) != 0]
     return CharacterCounts(*rows)
 
@@ -115,6 +117,7 @@ def _count(
     codes: npt.NDArray[np.uint32],
     chars: npt.NDArray[np.int64],
     table: npt.NDArray[np.uint8],
+    classes: npt.NDArray[np.uint8],
     counted: tuple[int, ...],
 ) -> tuple[Array, Array, Array]:
     """Tokens, (N,), characters of the counted classes, (C, N), and class of the last character."""
@@ -124,21 +127,22 @@ def _count(
     sums = np.zeros(256, np.int64)
     at = 0
     for text in range(len(chars)):
-        sums[:] = 0
         inside = False  # a run of letters and digits
+        found = 0
         bits = table[0]
         for code in codes[at : at + chars[text]]:
             bits = table[min(code, 65535)]
             sums[bits] += 1
             narrow = (bits & _WORD) != 0 and (bits & _WIDE) == 0
-            tokens[text] += (bits & _WIDE) != 0 or (narrow and not inside)
+            found += (bits & _WIDE) != 0 or (narrow and not inside)
             inside = narrow
         at += chars[text]
+        tokens[text] = found
         last[text] = bits
-        for kind in range(256):
-            if sums[kind]:
-                for row in range(len(counted)):
-                    counts[row, text] += sums[kind] * ((kind & counted[row]) != 0)
+        for kind in classes:
+            for row in range(len(counted)):
+                counts[row, text] += sums[kind] * ((kind & counted[row]) != 0)
+            sums[kind] = 0
     return tokens, counts, last
 
 
@@ -147,15 +151,12 @@ _KEY_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 def key_words(names: str) -> frozenset[str]:
     """Words of class, id and role names: post, body, nav, item for `postBody nav-item`."""
-    return frozenset().union(*(_name_words(name[:_LONGEST_NAME]) for name in names.split()))
+    if len(names) > _LONGEST_NAME:
+        names = " ".join([name[:_LONGEST_NAME] for name in names.split()])
+    return frozenset([word.lower() for word in _KEY_WORD.findall(names) if len(word) > 1])
 
 
-_LONGEST_NAME = 200  # keeps the cache small whatever pages hold
-
-
-@lru_cache(maxsize=65536)
-def _name_words(name: str) -> frozenset[str]:
-    return frozenset(word.lower() for word in _KEY_WORD.findall(name) if len(word) > 1)
+_LONGEST_NAME = 200  # more of a name is no words that people chose
 
 
 _TEXT_WORD = re.compile(r"\w+")
@@ -197,13 +198,6 @@ class FeatureTable:
     def filled(self) -> Floats:
         """The rows filled so far; (F, N)."""
         return self.values[: len(self.names)]
-
-
-def running(values: Array) -> Array:
-    """Sums of the first 0, 1, ... N values along the last axis."""
-    sums = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
-    np.cumsum(values, axis=-1, out=sums[..., 1:])
-    return sums
 
 
 _ALIKE_NAMES = [f"alike{name}" for name in ("", "_mean_tokens", "_link", "_tokens", "_prose")]
@@ -248,20 +242,17 @@ class BlockFeatures:
         self.parent = np.array(containers.parent)
         self.parent[0] = 0
         self.tag = np.array([_TAGS.get(tag, _OTHER_TAG) for tag in containers.tags])[self.key]
-        hidden = np.zeros(len(containers), np.int64)
-        hidden[list(containers.hidden)] = _HIDDEN
-        bits = np.array([ANCESTOR_BIT.get(tag, 0) for tag in containers.tags])[self.key]
-        self.ancestors, self.depth = _all_around(bits | hidden, self.parent)
+        self.ancestors = _BITS[self.tag]
+        for container in containers.hidden:
+            self.ancestors[container] |= _HIDDEN
+        self.depth = _all_around(self.ancestors, self.parent)
         self.levels = levels_of(self.container, self.parent)
-        chars, tokens = self.counts.chars, self.counts.tokens
-        self.link = np.minimum(np.asarray(blocks.link_chars) / chars, 1.0)
         self.hidden = (self.ancestors[self.container] & _HIDDEN) != 0
-        # Tokens of what reads like prose: long, visible, mostly outside links.
-        prose = (tokens >= 12) & (self.link < 0.5) & ~self.hidden
-        self.prose = tokens * prose
-        self.weight = np.maximum(tokens, 0.5)
-        punctuation = self.counts.stops + self.counts.commas
-        self.sums = running(np.array((tokens, self.prose, tokens * self.link, punctuation)))
+        self.link, self.prose, self.sums = _prose_of(
+            *(self.counts.tokens, self.counts.chars, np.asarray(blocks.link_chars), self.hidden),
+            *(self.counts.stops, self.counts.commas),
+        )
+        self.weight = np.maximum(self.counts.tokens, 0.5)
         self.token_sums, self.prose_sums, self.link_sums, _ = self.sums
         self.tokens_total = max(float(self.token_sums[-1]), 1.0)
         self.prose_total = max(float(self.prose_sums[-1]), 1.0)
@@ -300,7 +291,7 @@ class BlockFeatures:
     def _above(self) -> None:
         """Sums over the containers around each block, and what they come to together."""
         shown = [image.container for image in self.layout.images]
-        images = running(np.bincount(shown, minlength=len(self.parent)))
+        images = np.array(shown, np.int64)
         rows, ranges = self.table.more(_ABOVE_NAMES), (self.first, self.last, self.end)
         _fill_above(rows, self.levels, self.sums, images, *ranges, self.prose_total)
 
@@ -312,23 +303,14 @@ class BlockFeatures:
 
     def _same_markup(self) -> None:
         """Blocks whose element and its parent look alike: a template's repeated parts."""
-        add, tokens = self.table.add, self.counts.tokens
+        tokens = self.counts.tokens
         self.own_key, above = self.key[self.levels[:2]]
         self.markup = numbered(self.own_key * len(self.layout.containers.keys) + above)
         rows = self.table.more(_ALIKE_NAMES)
         _fill_alike(rows, self.markup, tokens, self.link, self.prose, self.sums[:2, -1])
-        if len(set(self.texts)) == self.size:
-            add("copies_before", 0)
-            add("copies", 1)
-            return
-        copies: dict[str, int] = {}
-        earlier = []
-        for text in self.texts:
-            before = copies.get(text, 0)
-            earlier.append(before)
-            copies[text] = before + 1
-        add("copies_before", earlier)
-        add("copies", [copies[text] for text in self.texts])
+        numbers: dict[str, int] = {}
+        texts = np.array([numbers.setdefault(text, len(numbers)) for text in self.texts])
+        _fill_copies(self.table.more(("copies_before", "copies")), texts)
 
     def _title(self, title: str) -> None:
         """Likeness of each block's words to those of the title (Jaccard), and the best's place."""
@@ -341,7 +323,8 @@ class BlockFeatures:
                 text = self.texts[index].lower()
                 if not wanted.isdisjoint(text.split()):
                     words = set(_TEXT_WORD.findall(text))
-                    likeness[index] = len(wanted & words) / len(wanted | words)
+                    shared = len(wanted & words)
+                    likeness[index] = shared / (len(wanted) + len(words) - shared)
         best = int(np.argmax(likeness))
         self.table.add("title", likeness)
         found = likeness[best] > 0.4
@@ -388,13 +371,35 @@ def numbered(things: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 @compiled
 def _all_around(
     bits: npt.NDArray[np.int64], parent: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The bits of each container and of all around it, and how many are around it; each (C,)."""
-    around, depth = bits.copy(), np.zeros(len(bits), np.int64)
+) -> npt.NDArray[np.int64]:
+    """Hand each container's bits down to all in it; returns how many are around each, (C,)."""
+    depth = np.zeros(len(bits), np.int64)
     for container in range(1, len(bits)):
-        around[container] |= around[parent[container]]
+        bits[container] |= bits[parent[container]]
         depth[container] = depth[parent[container]] + 1
-    return around, depth
+    return depth
+
+
+@compiled
+def _prose_of(
+    tokens: Array, chars: Array, link_chars: Array, hidden: Array, stops: Array, commas: Array
+) -> tuple[Array, Array, Array]:
+    """Share of links, (N,), tokens of prose, (N,), and the running sums over blocks, (4, N + 1).
+
+    Prose is what is long, visible and mostly outside links. The sums are those of tokens, of prose,
+    of tokens in links and of punctuation.
+    """
+    size = len(tokens)
+    link, prose, sums = np.empty(size), np.zeros(size), np.zeros((4, size + 1))
+    for block in range(size):
+        link[block] = min(link_chars[block] / chars[block], 1.0)
+        if tokens[block] >= 12 and link[block] < 0.5 and not hidden[block]:
+            prose[block] = tokens[block]
+        sums[0, block + 1] = sums[0, block] + tokens[block]
+        sums[1, block + 1] = sums[1, block] + prose[block]
+        sums[2, block + 1] = sums[2, block] + tokens[block] * link[block]
+        sums[3, block + 1] = sums[3, block] + (stops[block] + commas[block])
+    return link, prose, sums
 
 
 @compiled
@@ -457,10 +462,15 @@ def _fill_above(
     prose_total: float,
 ) -> None:
     size = levels.shape[1]
+    shown = np.zeros(len(first) + 1)
+    for container in images:
+        shown[container + 1] += 1
+    shown = np.cumsum(shown)
     values = np.empty((len(rows) // len(levels), len(first)), np.float32)
     for container in range(len(first)):
         low, high = first[container], last[container]
-        tokens, prose, link, punctuation = sums[:, high] - sums[:, low]
+        tokens, prose = sums[0, high] - sums[0, low], sums[1, high] - sums[1, low]
+        link, punctuation = sums[2, high] - sums[2, low], sums[3, high] - sums[3, low]
         blocks, some = max(high - low, 1), max(tokens, 1.0)
         values[0, container] = np.log1p(tokens)
         values[1, container] = link / some
@@ -469,7 +479,7 @@ def _fill_above(
         values[4, container] = np.log1p(blocks)
         values[5, container] = prose / some
         values[6, container] = punctuation / some
-        values[7, container] = np.log1p(images[end[container]] - images[container])
+        values[7, container] = np.log1p(shown[end[container]] - shown[container])
     for measure in range(len(values)):
         for level in range(len(levels)):
             row = rows[measure * len(levels) + level]
@@ -526,7 +536,9 @@ def _fill_alike(
         sums[2, number] += tokens[block] * link[block]
         sums[3, number] += prose[block]
     for block in range(len(group)):
-        count, total, linked, read = sums[:, group[block]]
+        number = group[block]
+        count, total = sums[0, number], sums[1, number]
+        linked, read = sums[2, number], sums[3, number]
         rows[0, block] = np.log1p(count)
         rows[1, block] = np.log1p(total / count)
         rows[2, block] = linked / max(total, 1.0)
@@ -534,12 +546,26 @@ def _fill_alike(
         rows[4, block] = read / max(totals[1], 1.0)
 
 
+@compiled
+def _fill_copies(rows: Floats, texts: Array) -> None:
+    """How often the text of each block, given as a number, was there before, and is in all."""
+    seen = np.zeros(len(texts), np.int64)
+    for block in range(len(texts)):
+        rows[0, block] = seen[texts[block]]
+        seen[texts[block]] += 1
+    for block in range(len(texts)):
+        rows[1, block] = seen[texts[block]]
+
+
+@compiled
 def levels_of(containers: Array, parent: Array) -> Array:
     """The containers, the ones around them, and so on; (6, N)."""
     levels = np.empty((_LEVELS, len(containers)), np.int64)
-    levels[0] = containers
-    for level in range(1, _LEVELS):
-        levels[level] = parent[levels[level - 1]]
+    for place in range(len(containers)):
+        container = containers[place]
+        for level in range(_LEVELS):
+            levels[level, place] = container
+            container = parent[container]
     return levels
 
 
@@ -596,7 +622,8 @@ class Lexicon:
     def _learn(self, name: str) -> tuple[float, float, float] | tuple[()]:
         if len(self._names) >= _MOST_NAMES:
             self._names.clear()
-        scores = [self.words[word] for word in key_words(name) if word in self.words]
+        words = self.words
+        scores = [words[word] for word in key_words(name) if word in words]
         found = (sum(scores), min(scores), max(scores)) if scores else ()
         self._names[name] = found
         return found
@@ -656,51 +683,72 @@ def add_context_features(table: FeatureTable, page: BlockFeatures, probability: 
     Neural Networks 5): a block is judged with knowledge of how its neighbours were.
     """
     rows, weight = table.more(_CONTEXT_NAMES), page.weight
-    masses, weights = running(weight * probability), running(weight)
-    expected = max(float(masses[-1]), 1e-6)
-    _fill_neighbours(rows[:3], probability)
-    _fill_shares(rows[3:], page.levels, page.first, page.last, weights, masses)
-    at = 3 + 2 * _LEVELS
-    for group in (page.markup, page.own_key):
-        _fill_groups(rows[at:], group, probability, weight, expected)
-        at += 3
     cut, score = best_cut(probability, weight)
-    above = probability >= cut
-    kept = np.flatnonzero(above)
-    rows[at] = math.log1p(masses[-1])
-    rows[at + 1] = masses[-1] / weights[-1]
-    rows[at + 2] = probability.max()
-    rows[at + 3] = masses[:-1] / expected
-    rows[at + 4] = score
-    rows[at + 5] = cut
-    rows[at + 6] = probability - cut
-    rows[at + 7] = weight @ above / weights[-1]
-    rows[at + 8] = page.position - kept[0]
-    rows[at + 9] = page.position - kept[-1]
+    near, groups, whole = rows[:_NEAR_ROWS], rows[_NEAR_ROWS:-_PAGE_ROWS], rows[-_PAGE_ROWS:]
+    expected = _fill_near_estimates(near, page.levels, page.first, page.last, probability, weight)
+    _fill_groups(groups[:3], page.markup, probability, weight, expected)
+    _fill_groups(groups[3:], page.own_key, probability, weight, expected)
+    _fill_page_estimates(whole, probability, weight, cut, score)
+
+
+_NEAR_ROWS, _PAGE_ROWS = 3 + 2 * _LEVELS, 10
 
 
 @compiled
-def _fill_neighbours(rows: Floats, probability: Floats) -> None:
+def _fill_near_estimates(
+    rows: Floats, levels: Array, first: Array, last: Array, probability: Floats, weight: Array
+) -> float:
+    """The estimates of each block and its neighbours, and those of the containers around it.
+
+    Of these, their mean and their share of all that the page expects to keep, which is returned.
+    """
     size = len(probability)
+    weights, masses = np.zeros(size + 1), np.zeros(size + 1)
     for block in range(size):
         rows[0, block] = probability[block]
         rows[1, block] = probability[block - 1] if block else 0.0
         rows[2, block] = probability[block + 1] if block + 1 < size else 0.0
+        weights[block + 1] = weights[block] + weight[block]
+        masses[block + 1] = masses[block] + weight[block] * probability[block]
+    expected = max(masses[-1], 1e-6)
+    for level in range(len(levels)):
+        for block in range(size):
+            container = levels[level, block]
+            low, high = first[container], last[container]
+            mass, around = masses[high] - masses[low], weights[high] - weights[low]
+            rows[3 + level, block] = mass / max(around, 0.5)
+            rows[3 + len(levels) + level, block] = mass / expected
+    return float(expected)
 
 
 @compiled
-def _fill_shares(
-    rows: Floats, levels: Array, first: Array, last: Array, weights: Array, masses: Array
+def _fill_page_estimates(
+    rows: Floats, probability: Floats, weight: Array, cut: float, score: float
 ) -> None:
-    """Mean of the estimates in each container around, and its share of what the page expects."""
-    expected = max(masses[-1], 1e-6)
-    for level in range(len(levels)):
-        for block in range(levels.shape[1]):
-            container = levels[level, block]
-            low, high = first[container], last[container]
-            mass, weight = masses[high] - masses[low], weights[high] - weights[low]
-            rows[level, block] = mass / max(weight, 0.5)
-            rows[len(levels) + level, block] = mass / expected
+    """What the page expects to keep: `cut` and `score` are those of `best_cut`."""
+    size = len(probability)
+    total = mass = kept = best = 0.0
+    start, end = size, 0
+    for block in range(size):
+        total += weight[block]
+        mass += weight[block] * probability[block]
+        best = max(best, probability[block])
+        if probability[block] >= cut:
+            kept += weight[block]
+            start, end = min(start, block), block
+    before = 0.0
+    for block in range(size):
+        rows[0, block] = np.log1p(mass)
+        rows[1, block] = mass / total
+        rows[2, block] = best
+        rows[3, block] = before / max(mass, 1e-6)
+        before += weight[block] * probability[block]
+        rows[4, block] = score
+        rows[5, block] = cut
+        rows[6, block] = probability[block] - cut
+        rows[7, block] = kept / total
+        rows[8, block] = block - start
+        rows[9, block] = block - end
 
 
 @compiled

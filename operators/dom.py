@@ -569,6 +569,9 @@ def without_permalink(headline: str) -> str:
 
 def _collapsed(raw: str) -> str:
     """The text as a browser shows it: white space collapsed, <br> as a line break."""
+    text = raw.strip()
+    if text.isprintable() and "  " not in text:  # a space is the only printable white space
+        return text
     if _LINE in raw:
         lines = (" ".join(line.split()) for line in raw.split(_LINE))
         return "\n".join(line for line in lines if line)

@@ -102,14 +102,13 @@ class _Forms:
 
     def of(self, number: int) -> _Form:
         """The form of one container; those around it are found and remembered on the way."""
-        way = []
-        while number not in self.known:
+        known, parent, way = self.known, self.containers.parent, []
+        while number not in known:
             way.append(number)
-            number = self.containers.parent[number]
-        form, lists = self.known[number]
+            number = parent[number]
+        form, lists = known[number]
         for number in reversed(way):
-            form, lists = self._inside(number, form, lists)
-            self.known[number] = (form, lists)
+            form, lists = known[number] = self._inside(number, form, lists)
         return form
 
     def _inside(self, number: int, around: _Form, lists: int) -> tuple[_Form, int]:
@@ -123,6 +122,8 @@ class _Forms:
             kind, level = "text", None
         elif "caption" in key and not _CAPTION_WORDS.isdisjoint(key_words(key[len(tag) :])):
             kind, level = "caption", None
+        elif tag not in _LISTS:
+            return around, lists
         if number in self.tables or tag == "caption":  # which no row of the table holds
             table = number
         return _Form(kind, level, table), lists + (tag in _LISTS)

@@ -22,20 +22,6 @@ _FORMATTING = b"b big code em font i s small strike strong tt u".split()
 _FORMATTING_TAG = re.compile(rb"<(/?)(%s)(?=[\s/>])([^<>]*)" % b"|".join(_FORMATTING), re.I)
 _ALIKE = 3
 
-
-def _likely_starts() -> npt.NDArray[np.bool_]:
-    """Whether a formatting tag may have these first two characters; (256, 256)."""
-    likely = np.zeros((256, 256), bool)
-    for name in _FORMATTING:
-        for end in b" \t\n\r\f\v/>":
-            start = (name + bytes([end]))[:2]
-            for one in {start.lower()[0], start.upper()[0]}:
-                likely[one, [start.lower()[1], start.upper()[1]]] = True
-    return likely
-
-
-_LIKELY = _likely_starts()
-
 # These never stay open, or only until the next of their kind.
 _CLOSED_BY_THEMSELVES = frozenset(
     b"area base br col embed frame hr img input link meta param source track wbr a body button"
@@ -82,21 +68,43 @@ def _count(codes: npt.NDArray[np.uint8], wanted: int) -> int:
     return found
 
 
+_NAMES = np.array([list(name.ljust(6, b"\0")) for name in _FORMATTING], np.uint8)
+_AFTER_NAME = np.isin(np.arange(256), list(b" \t\n\r\f\v/>"))
+
+
 @compiled
-def _formatting_starts(codes: npt.NDArray[np.uint8], likely: npt.NDArray[np.bool_]) -> int:
-    """How many tags start with two characters that formatting tags start with."""
-    found = 0
-    for at in range(len(codes) - 2):
-        if codes[at] == 60:  # <
-            found += likely[codes[at + 1], codes[at + 2]]
-    return found
+def _most_reopened(
+    codes: npt.NDArray[np.uint8], names: npt.NDArray[np.uint8], after_name: npt.NDArray[np.bool_]
+) -> int:
+    """How many elements reopening makes at most: as if no two formatting tags looked alike."""
+    left_open = np.zeros(len(names), np.int64)
+    reopened = now = 0
+    for at in range(len(codes)):
+        if codes[at] != 60:  # <
+            continue
+        closes = at + 1 < len(codes) and codes[at + 1] == 47  # /
+        for number in range(len(names)):
+            end = at + 2 if closes else at + 1
+            for letter in names[number]:
+                # Small letters and capitals differ in this bit alone.
+                if letter == 0 or end >= len(codes) or codes[end] | 32 != letter:
+                    break
+                end += 1
+            else:
+                letter = 0
+            if letter == 0 and end < len(codes) and after_name[codes[end]]:
+                change = 1 if not closes else -1 if left_open[number] else 0
+                left_open[number] += change
+                now += change
+        reopened += now
+    return reopened
 
 
 def _reopened(html: bytes, tags: int, most: int) -> bool:
     """Whether more than `most` elements come of formatting that is left open."""
     if tags < _FEW_FORMATS:
         return False
-    if tags * _formatting_starts(np.frombuffer(html, np.uint8), _LIKELY) < most:
+    if _most_reopened(np.frombuffer(html, np.uint8), _NAMES, _AFTER_NAME) <= most:
         return False
     left_open: dict[bytes, list[bytes]] = {name: [] for name in _FORMATTING}
     alike: Counter[tuple[bytes, bytes]] = Counter()

@@ -26,7 +26,6 @@ from operators.block_features import (
     key_words,
     levels_of,
     numbered,
-    running,
 )
 from operators.compiled import compiled
 from operators.dom import Image
@@ -40,7 +39,6 @@ _MAYBE_ADDRESS = re.compile(r"src|original|lazy|image|img|hi-?res|orig|full|file
 _OTHER_ADDRESS = re.compile(
     r"link|href|page|alt|title|caption|json|placeholder|thumb|low|blur|ratio|meta|class|style"
 )
-_NEVER_LOADED = frozenset("src alt class width height loading srcset sizes title decoding".split())
 _PLAIN_ATTRIBUTES = frozenset(("src", "srcset", "usemap", "longdesc", "id"))
 _STAND_IN = re.compile(  # of the last part of an address
     r"(?:^|[_.-])(?:blank|spacer|space|placeholder|lazy|lazyload|loading|loader|transparent|trans"
@@ -368,29 +366,25 @@ def image_features(
     place = np.array([item.image.block for item in images])
     container = np.array([item.image.container for item in images])
     levels = levels_of(container, page.parent)
-    weight = page.weight
-    kept = probability >= cut
-    sums = running(np.array((weight, weight * probability, weight * kept)))
-    _fill_surroundings(
-        *(table.more(_SURROUNDINGS), place, np.flatnonzero(kept), probability, sums),
-        *(levels, page.first, page.last, page.end),
+    expected = _fill_surroundings(
+        *(table.more(_SURROUNDINGS), place, levels, probability, page.weight, cut),
+        *(page.first, page.last, page.end),
     )
-    add, scores = table.add, keys.total[container]
-    table.add_all(("keys_own", "keys_parent"), keys.own[levels[:2]])
-    table.add_all(_KEYS, np.array((scores, keys.least[container], keys.most[container])))
-    add("in_figure", (page.ancestors[container] & ANCESTOR_BIT["figure"]) != 0)
+    kinds = (keys.own, keys.total, keys.least, keys.most)
+    _fill_names(table.more(_NAMES), levels, *kinds, page.ancestors)
     table.add_all(_MARKUP, np.array([_markup(item) for item in images]).T)
     own_key, key_above = page.key[levels[:2]]
     alike = numbered(own_key * len(page.layout.containers.keys) + key_above)
-    add("alike", np.bincount(alike)[alike])
-    add("number", np.arange(len(images)))
-    add("images", math.log1p(len(images)))
-    add("page_expected", math.log1p(sums[1, -1]))
+    table.add("alike", np.bincount(alike)[alike])
+    table.add("number", np.arange(len(images)))
+    table.add("images", math.log1p(len(images)))
+    table.add("page_expected", math.log1p(expected))
     return table
 
 
 _NEAR = (2, 5, 15)
 _AROUND = 5  # levels of containers
+_FIGURE = ANCESTOR_BIT["figure"]
 _SURROUNDINGS = [
     *("before", "after", "kept_before", "from_first", "from_last", "to_kept"),
     *(f"near{reach}_{side}" for reach in _NEAR for side in ("before", "after")),
@@ -399,7 +393,7 @@ _SURROUNDINGS = [
     *(f"above{level}_tokens" for level in range(_AROUND)),
     *(f"above{level}_images" for level in range(_AROUND)),
 ]
-_KEYS = ("keys_all", "keys_least", "keys_most")
+_NAMES = ["keys_own", "keys_parent", "keys_all", "keys_least", "keys_most", "in_figure"]
 _MARKUP = [
     *("width", "height", "ratio", "role", "fallback", "linked", "link_to_picture", "alt"),
     *("srcset", "kind"),
@@ -427,16 +421,23 @@ def _markup(item: PageImage) -> tuple[float, ...]:
 def _fill_surroundings(
     rows: Floats,
     place: Array,
-    kept: Array,
-    probability: Floats,
-    sums: Array,
     levels: Array,
+    probability: Floats,
+    weight: Array,
+    cut: float,
     first: Array,
     last: Array,
     end: Array,
-) -> None:
-    weights, masses, kept_sums = sums
+) -> float:
+    """Estimates around each image; returns the tokens that the page expects to keep."""
     size = len(probability)
+    weights, masses, kept_sums = np.zeros(size + 1), np.zeros(size + 1), np.zeros(size + 1)
+    for block in range(size):
+        likely = probability[block] >= cut
+        weights[block + 1] = weights[block] + weight[block]
+        masses[block + 1] = masses[block] + weight[block] * probability[block]
+        kept_sums[block + 1] = kept_sums[block] + weight[block] * likely
+    kept = np.flatnonzero(probability >= cut)
     images = np.zeros(len(first) + 1)
     for image in range(len(place)):
         images[levels[0, image] + 1] += 1
@@ -457,12 +458,34 @@ def _fill_surroundings(
         for level in range(_AROUND):
             around = levels[level, image]
             low, high = first[around], last[around]
-            mass, weight = masses[high] - masses[low], weights[high] - weights[low]
-            rows[12 + level, image] = mass / max(weight, 1.0)
+            mass, tokens = masses[high] - masses[low], weights[high] - weights[low]
+            rows[12 + level, image] = mass / max(tokens, 1.0)
             rows[12 + _AROUND + level, image] = mass / max(masses[-1], 1e-6)
-            rows[12 + 2 * _AROUND + level, image] = np.log1p(weight)
+            rows[12 + 2 * _AROUND + level, image] = np.log1p(tokens)
             inside = images[end[around]] - images[around]
             rows[12 + 3 * _AROUND + level, image] = np.log1p(inside)
+    return float(masses[-1])
+
+
+@compiled
+def _fill_names(
+    rows: Floats,
+    levels: Array,
+    own: Array,
+    total: Array,
+    least: Array,
+    most: Array,
+    ancestors: Array,
+) -> None:
+    """What the names of the containers around each image say."""
+    for image in range(levels.shape[1]):
+        container = levels[0, image]
+        rows[0, image] = own[container]
+        rows[1, image] = own[levels[1, image]]
+        rows[2, image] = total[container]
+        rows[3, image] = least[container]
+        rows[4, image] = most[container]
+        rows[5, image] = (ancestors[container] & _FIGURE) != 0
 
 
 _EXTENSIONS = {"jpg": 1, "jpeg": 1, "jfif": 1, "png": 2, "webp": 3, "avif": 3, "gif": 4, "svg": 5}
