@@ -102,7 +102,7 @@ class WriteCaptions(Asks):
             prompt = data.prompt("caption_with_text", lang, texts=texts, floor=floor, **slots)
         else:
             prompt = data.prompt("caption", lang, floor=floor, **slots)
-        request = self.request(prompt, row, reply_schema("caption"))
+        request = self.request(prompt, row, reply_schema("caption", lang))
         return Question(index, lang, request, about=floor)
 
     def _floor(self, row: dict[str, Any], lang: Lang) -> int:
