@@ -57,6 +57,8 @@ def problems_of(files: Files, parts: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _domains(files, domains, seeds)
     for name, templates in seeds.items():
         yield from _templates(files, f"seeds/{name}", templates, placeholders, domains.get(name))
+    if not parts["caption"]:
+        yield files.problem("caption", (), "holds no instruction", "keep one or more")
     yield from _list(files, "caption", (), parts["caption"])
     yield from _answer_prompts(files, parts["answer_prompts"])
     if "prompts" in parts:
@@ -183,7 +185,10 @@ def _answerable(
 
 
 def _answer_prompts(files: Files, prompts: Mapping[str, Paraphrases]) -> Iterator[Problem]:
-    part, kinds = "answer_prompts", sorted(SEED_LISTS)
+    part, kinds = "answer_prompts", sorted(SEED_LISTS.keys() - {"multi_round"})
+    for kind in kinds:
+        if kind not in files.data[part]:
+            yield files.problem(part, (kind,), "is missing", "keep one or more")
     for kind, said in prompts.items():
         if kind not in kinds:
             yield files.problem(part, (kind,), "no such kind", did_you_mean(kind, kinds))

@@ -31,8 +31,8 @@ PROMPT_SLOTS: dict[str, frozenset[str]] = {
     "short_vqa": _BLOCKS | {"count"},
     "judgement": _BLOCKS | {"pairs"},
     "multi_round": _BLOCKS - {"seeds"} | {"examples", "least", "most"},
-    "image_off": frozenset({"question", "options", "form"}),
-    "self_consistency": frozenset({"caption", "texts", "question", "options", "form"}),
+    "image_off": frozenset({"question", "form"}),
+    "self_consistency": frozenset({"caption", "texts", "question", "form"}),
     "repair": frozenset({"reply", "problem"}),
 }
 """The slots of each prompt, which whoever asks fills."""

@@ -306,12 +306,10 @@ def test_knowledge_is_none_where_a_page_says_nothing_and_long_pages_are_cut() ->
     ("call", "words"),
     [
         (lambda: OURS.prompt("judgment", "en"), "did you mean 'judgement'?"),
-        (lambda: OURS.prompt("image_off", "en", question="?", form=""), "lacks options"),
+        (lambda: OURS.prompt("image_off", "en", question="?"), "lacks form"),
         (
-            lambda: OURS.prompt(
-                "image_off", "en", question="?", form="", options=None, option=None
-            ),
-            "no slot 'option'\n    fix: did you mean 'options'",
+            lambda: OURS.prompt("image_off", "en", question="?", form="", fom=""),
+            "no slot 'fom'\n    fix: did you mean 'form'",
         ),
         (lambda: OURS.prompt("repair", "fr", reply="", problem=""), "no language 'fr'"),
         (lambda: OURS.seeds_for("ocrs", "judgement", "en", ""), "did you mean 'ocr'"),
@@ -365,7 +363,7 @@ def test_a_folder_changes_and_removes(tmp_path: Path) -> None:
     assert list(before.keys() - after.keys()) == ["purpose"]
     assert after["handwritten"].en == other["en"]
     assert mine.answer_prompt("judgement", "en", "x") == "Yes or no."
-    assert mine.prompt("image_off", "zh", question="?", options=None, form="").system == "请回答。"
+    assert mine.prompt("image_off", "zh", question="?", form="").system == "请回答。"
     assert load() is OURS
 
 
@@ -431,6 +429,13 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path, monkeypatch: pytest.Monke
         load(folder)
     assert str(error.value) + "\n" == (GOLDEN / "seeds_errors.txt").read_text("utf-8")
     assert all(problem.file and problem.fix for problem in error.value.problems)
+
+
+def test_what_everybody_needs_cannot_be_taken_away(tmp_path: Path) -> None:
+    gone = dict.fromkeys(OURS.captions)
+    with pytest.raises(SeedError) as error:
+        load(write(tmp_path, caption=gone, answer_prompts={"judgement": None}))
+    assert [p.field for p in error.value.problems] == ["judgement", "caption"]
 
 
 def test_mistakes_are_those_of_the_folder_only(tmp_path: Path) -> None:
@@ -549,6 +554,20 @@ def table(seeds: Seeds) -> str:
 
 def test_the_table_of_domains_is_the_real_one() -> None:
     assert table(OURS) in (ROOT / "docs" / "seeds.md").read_text("utf-8")
+
+
+def test_the_slots_of_the_guide_are_the_real_ones() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|$", read_guide(), re.MULTILINE)
+    assert {name: set(re.findall(r"\w+", slots)) for name, slots in rows} == PROMPT_SLOTS
+
+
+def test_the_code_of_the_guide_runs() -> None:
+    names: dict[str, Any] = {}
+    exec(read_guide().split("```python")[1].split("```")[0], names)
+    assert names["match"].name == "species_recognition"
+    assert len(names["shown"]) == 3
+    assert "A grey heron stands" in names["prompt"].user
+    assert names["schema"]["required"] == ["questions"]
 
 
 def test_the_domain_of_the_guide_works(tmp_path: Path) -> None:
