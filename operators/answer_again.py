@@ -54,10 +54,11 @@ class _AsksAgain(Asks):
         order = [*range(len(options))]
         order = order[sample % max(len(order), 1) :] + order[: sample % max(len(order), 1)]
         shown = [f"{_LETTERS[place]}. {options[was]}" for place, was in enumerate(order)]
+        question = "\n".join([row["turns"][0]["question"], *shown])
+        form = self.data.answer_prompt(kind, lang, question)
         prompt = self.data.prompt(
-            self.prompt, lang, question=row["turns"][0]["question"], options=shown,
-            **self._slots(row),
-        )  # fmt: skip
+            self.prompt, lang, question=question, form=form, **self._slots(row)
+        )
         answer = answer_schema(kind, lang, len(options) or 4)
         request = self.request(prompt, row, answer, sample=sample)
         return Question(index, lang, request, about=order)

@@ -80,6 +80,12 @@ class _Writes(Asks):
     show_picture: bool = Field(
         True, description="whether a model that sees is shown the picture too, or the text alone"
     )
+    small_model: bool = Field(
+        False,
+        description="for models of less than some billion parameters: seed questions without blanks "
+        "to fill, and questions and short answers held to regular expressions, where the server "
+        "knows how",
+    )
 
     def _shows(self) -> bool:
         return super()._shows() and self.show_picture
@@ -114,7 +120,7 @@ class GenerateInstructions(_Writes):
     multiple_choice: int = Field(3, ge=1, description="multiple-choice questions at a time")
     long_vqa: int = Field(3, ge=1, description="questions with long answers at a time")
     short_vqa: int = Field(3, ge=1, description="questions with short answers at a time")
-    judgement: int = Field(4, ge=2, description="judgements at a time; half are yes, or one more")
+    judgement: int = Field(4, ge=2, multiple_of=2, description="judgements; half of them are yes")
     seed_questions: int = Field(3, ge=0, description="seed questions that a prompt shows")
     seed: int = Field(0, description="another seed, other seed questions")
     captions: bool = Field(True, description="whether descriptions become instructions too")
@@ -139,14 +145,22 @@ class GenerateInstructions(_Writes):
         self, index: int, row: dict[str, Any], lang: Lang, domain: str, kind: Kind
     ) -> Question:
         picture = _identity(row)
-        seeds = self.data.seeds_for(domain, kind, lang, picture, self.seed_questions, self.seed)
+        seeds = self.data.seeds_for(
+            domain,
+            kind,
+            lang,
+            picture,
+            self.seed_questions,
+            self.seed,
+            plain_first=self.small_model,
+        )
         count: int = getattr(self, kind)
-        counts = {"yes": (count + 1) // 2, "no": count // 2}
-        asked = counts if kind == "judgement" else {"count": count}
+        asked = {"pairs": count // 2} if kind == "judgement" else {"count": count}
         prompt = self.data.prompt(
             kind, lang, seeds=[s.text for s in seeds], **asked, **self._slots(row, domain, lang)
         )
-        request = self.request(prompt, row, reply_schema(kind, count))
+        answer = reply_schema(kind, lang, count, patterns=self.small_model)
+        request = self.request(prompt, row, answer)
         return Question(index, lang, request, about=(domain, kind, seeds))
 
     def _lack(self, question: Question, reply: Reply) -> str | None:
@@ -225,7 +239,9 @@ class ExpandInstructions(_Writes):
             "multi_round", lang, examples=examples[:_EXAMPLES], least=self.min_rounds,
             most=self.max_rounds, **self._slots(row, domain, lang),
         )  # fmt: skip
-        answer = reply_schema("multi_round", self.max_rounds, least=self.min_rounds)
+        answer = reply_schema(
+            "multi_round", lang, self.max_rounds, least=self.min_rounds, patterns=self.small_model
+        )
         return Question(index, lang, self.request(prompt, row, answer), about=domain)
 
     def _lack(self, question: Question, reply: Reply) -> str | None:
@@ -257,18 +273,24 @@ def _read(kind: str, lang: str, data: Any, key: str) -> list[Found]:
     """The questions of a reply that fits its schema."""
     match kind:
         case "judgement":
-            pairs = [(q, word) for word, said in zip(_WORDS[lang], ("yes", "no"), strict=True)
-                     for q in data[said]]  # fmt: skip
-            return [_pair(question, answer) for question, answer in pairs]
+            yes, no = _WORDS[lang]
+            return [
+                _pair(pair[field], answer, pair["question_yes"] == pair["question_no"])
+                for pair in data["pairs"]
+                for field, answer in (("question_yes", yes), ("question_no", no))
+            ]
         case "multiple_choice":
             return [_choice(item, f"{key} {index}") for index, item in enumerate(data["questions"])]
         case _:
             return [_pair(item["question"], item["answer"]) for item in data["questions"]]
 
 
-def _pair(question: str, answer: str) -> Found:
+def _pair(question: str, answer: str, contradicted: bool = False) -> Found:
+    """A question and its answer; `contradicted` where it is asked with another answer too."""
     turns = [(question.strip(), answer.strip())]
-    return turns, [], None if all(turns[0]) else "malformed: an empty question or answer"
+    if not all(turns[0]):
+        return turns, [], "malformed: an empty question or answer"
+    return turns, [], "malformed: the same question with both answers" if contradicted else None
 
 
 def _choice(item: Mapping[str, Any], key: str) -> Found:

@@ -34,12 +34,8 @@ def answer(body: Body, nth: int) -> Any:
         known = " ".join(re.findall(r"(?:Caption on the page|图注)\S* (.*)", text_of(body)))
         sentence = f"A stone {about} stands beside the water under a clear sky, {known}. "
         return {"caption": sentence * 12}
-    if "yes" in fields:
-        yes, no = (fields[name]["minItems"] for name in ("yes", "no"))
-        return {
-            "yes": [f"Is there a {about} of type {n} in the picture?" for n in range(yes)],
-            "no": [f"Is there a train of type {n} beside the {about}?" for n in range(no)],
-        }
+    if "pairs" in fields:
+        return {"pairs": [_judgements(about, n) for n in range(fields["pairs"]["minItems"])]}
     if "rounds" in fields:
         return {"rounds": [_long(about, n) for n in range(fields["rounds"]["minItems"])]}
     if "answer" in fields:
@@ -54,6 +50,13 @@ def answer(body: Body, nth: int) -> Any:
         "questions": [
             _short(about, n) if short else _long(about, n) for n in range(items["minItems"])
         ]
+    }
+
+
+def _judgements(about: str, number: int) -> dict[str, str]:
+    return {
+        "question_yes": f"Is there a {about} of type {number} in the picture?",
+        "question_no": f"Is there a train of type {number} beside the {about}?",
     }
 
 
