@@ -123,6 +123,17 @@ def test_counts_and_forms() -> None:
     assert checked("Describe the sofa.", "cat")["unasked_question_count"] == 0
 
 
+def test_options_of_a_calculation_are_distinct() -> None:
+    found = checked("What is it?", "A", "multiple_choice", options=["x+1", "x-1", "-5", "5"])
+    assert found["distinct_option_count"] == 4
+
+
+def test_a_number_is_grounded_by_its_value() -> None:
+    assert grounded("2", kind="short_vqa", caption_en=EN)["grounded_share"] == 1
+    assert grounded("两只", "zh", "short_vqa", caption_zh=ZH)["grounded_share"] == 1
+    assert grounded("Seven.", kind="short_vqa", caption_en=EN)["grounded_share"] == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "lang", "answer", "options", "valid"),
     [
@@ -218,6 +229,10 @@ def test_what_is_known_is_grounded_and_what_is_not_is_named() -> None:
         ("Two dogs and a red coat", "en", []),
         ("2 dogs", "en", []),
         ("Three dogs", "en", ["Three"]),
+        ("Three.", "en", ["Three"]),
+        ("三只", "zh", ["三"]),
+        ("A red boat in covered water", "en", []),
+        ("A grey and white dog", "en", ["grey", "white"]),
         ("A woman in a green coat", "en", ["green"]),
         ("One dog is ahead", "en", []),
         ("The dogs run in Santa Monica", "en", ["Santa Monica"]),
