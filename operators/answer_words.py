@@ -77,6 +77,12 @@ def normalised(text: str) -> str:
     return " ".join(found) if found else "".join(text.casefold().split())
 
 
+def squeezed(text: str) -> str:
+    """The text but for case, width, white space at its ends and in rows, and a final mark."""
+    plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return plain.rstrip(" .。,;:!") or plain
+
+
 def is_wide(token: str) -> bool:
     """Whether the token is a sign of a script without spaces."""
     return bool(_WIDE.match(token))

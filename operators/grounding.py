@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from pydantic import Field
 
-from operators.answer_words import content, is_wide, tokens
+from operators.answer_words import content, is_wide, stem, tokens
 from operators.base import Operator, measured
-from operators.quantities import quantities
+from operators.quantities import Quantity, quantities
 from operators.verifiers import LETTERS, letter_in, yes_or_no
 from operators.word_lists import digest
 from schemas import columns
@@ -41,17 +41,16 @@ _LATIN_NAME = re.compile(r"[A-Za-z][A-Za-z'’.&-]+(?:\s[A-Za-z][A-Za-z'’.&-]+
 _HAN_NUMERALS = "零〇一二两三四五六七八九十百千万亿"
 _NOT_COUNTED = re.compile(
     rf"(?<!分之)(?<![{_HAN_NUMERALS}\d点])[{_HAN_NUMERALS}]+(?![{_HAN_NUMERALS}点个只张位名条件块座辆把本朵棵艘架台间"
-    r"层人岁年月日点米头匹双对根片扇盏支栋种匹枚颗])"
+    r"层人岁年月日点米头匹双对根片扇盏支栋种枚颗])"
 )
 """Chinese numerals before no measure word: mostly parts of words, as in 四周 and 三明治."""
 
 
 class Known(NamedTuple):
-    """What is known of a picture: words that count, numbers, and all text in small letters."""
+    """What is known of a picture: what texts speak of (`spoken_of`), and all tokens of them."""
 
     words: set[str]
-    numbers: set[float]
-    text: str
+    tokens: set[str]
 
 
 class Grounding(Operator[None]):
@@ -102,7 +101,7 @@ class Grounding(Operator[None]):
             row["options"],
         )
         language = row["instruction_lang"]
-        words = sum(is_wide(word) == (language == "zh") for word in known.words)
+        words = sum(is_wide(w) == (language == "zh") for w in known.words if not w[0].isdigit())
         if not words:
             return len(claims), 0, None, None, None
         shares = [(len(said & known.words), len(said)) for _, said in claims]
@@ -123,11 +122,24 @@ class Grounding(Operator[None]):
 def known_of(texts: Iterable[str | None]) -> Known:
     """What the texts say of a picture; those that are not there say nothing."""
     text = "\n".join(text for text in texts if text)
-    return Known(
-        content(text),
-        {number.value for number in quantities(text)},
-        unicodedata.normalize("NFKC", text).casefold(),
-    )
+    every = {_number(number) for number in quantities(text)}
+    return Known(spoken_of(text) | every, set(tokens(text)))
+
+
+def spoken_of(text: str) -> set[str]:
+    """The content words of a text, its numbers by value: "two" and 2 are the same."""
+    words = {word for word in content(text) if not word[0].isdigit()}
+    return words | {_number(number) for number in _counted(text)}
+
+
+def _number(number: Quantity) -> str:
+    return f"{number.value:g}"
+
+
+def _counted(text: str) -> list[Quantity]:
+    """Numbers that count or measure something; "one" and 一 mostly do not."""
+    text = _NOT_COUNTED.sub(" ", unicodedata.normalize("NFKC", text))
+    return [n for n in quantities(text) if n.value != 1 or n.written.isdigit()]
 
 
 def claims_of(
@@ -138,7 +150,7 @@ def claims_of(
     for question, answer in turns:
         said, asked = _claimed(kind, question, answer, options)
         for clause in _CLAUSE.split(said):
-            words = content(clause) - asked
+            words = spoken_of(clause) - asked
             if words:
                 found.append((clause.strip(), words))
     return found
@@ -151,29 +163,24 @@ def _claimed(kind: str, question: str, answer: str, options: Sequence[str]) -> t
     if kind == "multiple_choice":
         letter = letter_in(answer, options)
         answer = "" if letter is None else options[LETTERS.index(letter)]
-    return answer, content(question)
+    return answer, spoken_of(question)
 
 
 def _unknown_details(claims: Iterable[str], language: str, known: Known) -> list[str]:
     """Numbers, colours and names of the claims that are not known, in order, each once."""
     found: dict[str, None] = {}
     for claim in claims:
-        claim = unicodedata.normalize("NFKC", claim)
-        counted = _NOT_COUNTED.sub(" ", claim)
-        for number in quantities(counted):
-            alone = number.value == 1 and not number.written.isdigit()  # "one", 一个: no count
-            if not alone and number.value not in known.numbers:
-                found[number.written] = None
-        for colour in _colours(claim):
-            if colour not in known.words and colour not in known.text:
-                found[colour] = None
+        unknown = [n.written for n in _counted(claim) if _number(n) not in known.words]
+        unknown += [c for c in _colours(claim) if not _is_known(c, known)]
         names = (_LATIN_NAME if language == "zh" else _NAME).findall(claim)
-        for name in names:
-            if not set(tokens(name)) <= set(tokens(known.text)) and name not in found:
-                found[name] = None
+        unknown += [name for name in names if not set(tokens(name)) <= known.tokens]
+        found |= dict.fromkeys(unknown)
     return list(found)
 
 
+def _is_known(colour: str, known: Known) -> bool:
+    return colour in known.tokens or stem(colour) in known.words
+
+
 def _colours(claim: str) -> list[str]:
-    words = [word for word in tokens(claim) if word in _COLOURS_EN]
-    return [*("gray" if word == "grey" else word for word in words), *_COLOUR_ZH.findall(claim)]
+    return [*(w for w in tokens(claim) if w in _COLOURS_EN), *_COLOUR_ZH.findall(claim)]

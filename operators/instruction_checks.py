@@ -21,7 +21,7 @@ from operators.answer_phrases import (
     REFUSAL,
     SOURCE_LEAK,
 )
-from operators.answer_words import normalised, tokens
+from operators.answer_words import normalised, squeezed, tokens
 from operators.base import Operator, measured
 from operators.language import Identifier, LanguageId
 from operators.verifiers import LETTERS, letter_in
@@ -105,7 +105,7 @@ def checks(
         "answer_char_count": sum(len(turn["answer"]) for turn in turns),
         "answer_word_count": sum(len(tokens(answer)) for answer in answers),
         "option_count": len(options),
-        "distinct_option_count": len({normalised(option) for option in options}),
+        "distinct_option_count": len({squeezed(option) for option in options}),
         "blank_text_count": sum(not text.strip() for text in texts),
         "unasked_question_count": sum(not ASKS.search(question) for question in questions),
         "refusal_count": sum(is_refusal(answer) for answer in answers),

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from operators.answer_words import normalised, tokens
+from operators.answer_words import normalised, squeezed, tokens
 from operators.compiled import compiled
 from operators.quantities import Quantity, quantities
 from schemas.columns import INSTRUCTION_KINDS
@@ -27,14 +27,17 @@ Box = tuple[float, float, float, float]
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MOST_SIGNS = 4096  # of a text whose edit distance is counted
+_CALCULATES = re.compile(
+    r"[+*=^<>√×÷]|[\d)]\s*[-/]\s*(?:[\d(]|[a-z]\b)|\b[a-z]\s*[-/]\s*(?:[\d(]|[a-z]\b)"
+)
 _YEARS = range(1900, 2100)
 
 
 def same_answer(kind: str, expected: str, given: str, options: Sequence[str] = ()) -> float:
     """How much `given` is the answer `expected`, by what the kind of instruction asks for.
 
-    `multiple_choice` compares letters of `options`, `judgement` yes and no; `short_vqa` boxes,
-    numbers, yes and no, lists or short texts, by what is expected; all others long texts by
+    `multiple_choice` compares letters of `options`, `judgement` yes and no; `short_vqa` boxes, yes
+    and no, formulas, lists, numbers or short texts, by what is expected; all others long texts by
     `token_f1`. An expected letter that is no option's agrees with nothing.
 
     Raises:
@@ -70,6 +73,8 @@ def _same_short(expected: str, given: str) -> float:
         return 0.0 if other is None else box_iou(box, other)
     if yes_or_no(expected) is not None and len(tokens(expected)) <= 2:
         return _same_judgement(expected, given)
+    if _formula(expected) or _formula(given):
+        return float(_formula(expected) == _formula(given))
     if len(list_items(expected)) > 1:
         return list_match(expected, given)
     if len(_numbers(expected)) == 1 and len(tokens(expected)) <= 4:
@@ -165,7 +170,17 @@ def relaxed_number(expected: str, given: str, tolerance: float = 0.05) -> float:
 
 def _identical(expected: str, given: str) -> bool:
     """Whether texts are the same, also in the signs and units of their numbers."""
-    return bool(exact_match(expected, given)) and _numbers(expected) == _numbers(given)
+    return (
+        bool(exact_match(expected, given))
+        and _numbers(expected) == _numbers(given)
+        and _formula(expected) == _formula(given)
+    )
+
+
+def _formula(text: str) -> str:
+    """The text without white space where it calculates, as x + 1, 3/4 and C++ do; else ''."""
+    text = re.sub("[−–]", "-", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(text.split()).rstrip(".") if _CALCULATES.search(text) else ""
 
 
 def _numbers(text: str) -> list[tuple[float, str, float]]:
@@ -228,14 +243,13 @@ def letter_in(text: str, options: Sequence[str]) -> str | None:
     for pattern in (_LETTER_FIRST, _LETTER_SAID):
         if found := {letter.upper() for hit in pattern.findall(said) for letter in hit if letter}:
             return _among(found, letters)
-    plain = normalised(_SAID.sub("", said, count=1))
-    same = [
-        letter
-        for letter, option in zip(letters, options, strict=False)
-        if plain == normalised(option)
-    ]
-    if same:
-        return same[0] if len(same) == 1 else None
+    plain = _SAID.sub("", said, count=1)
+    for form in (squeezed, normalised):
+        same = {
+            k for k, option in zip(letters, options, strict=False) if form(plain) == form(option)
+        }
+        if same:
+            return _among(same, letters)
     alone = {letter for hit in _LETTER_ALONE.findall(said) for letter in hit if letter}
     return _among(alone, letters)
 

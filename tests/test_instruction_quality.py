@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -26,6 +27,9 @@ from operators.instruction_checks import (
 )
 from operators.language import Identifier
 from operators.question_repeats import QuestionRepeats, alike
+from operators.rules import parse_rule
+from pipelines.plan import read_fragment
+from schemas import columns
 from tests.labelled_instructions import (
     DEVELOPED,
     HELD_OUT,
@@ -60,7 +64,9 @@ def row(question: str, answer: str, kind: str = "short_vqa", **more: Any) -> dic
 
 
 def measure(operator: Operator[Any], *rows: dict[str, Any]) -> list[dict[str, Any]]:
-    batch = pa.Table.from_pylist(list(rows), schema=operator.needs())
+    names = operator.needs().names
+    known = [{name: r.get(name) for name in names} for r in rows]
+    batch = pa.Table.from_pylist(known, schema=operator.needs())
     state = languages() if isinstance(operator, AnswerChecks) else None
     found: list[dict[str, Any]] = operator.measure(batch, state).to_pylist()
     return found
@@ -121,6 +127,17 @@ def test_counts_and_forms() -> None:
     assert checked("狗是什么颜色？", "棕色")["answer_word_count"] == 2
     assert checked("The sofa.", "cat")["unasked_question_count"] == 1
     assert checked("Describe the sofa.", "cat")["unasked_question_count"] == 0
+
+
+def test_options_of_a_calculation_are_distinct() -> None:
+    found = checked("What is it?", "A", "multiple_choice", options=["x+1", "x-1", "-5", "5"])
+    assert found["distinct_option_count"] == 4
+
+
+def test_a_number_is_grounded_by_its_value() -> None:
+    assert grounded("2", kind="short_vqa", caption_en=EN)["grounded_share"] == 1
+    assert grounded("两只", "zh", "short_vqa", caption_zh=ZH)["grounded_share"] == 1
+    assert grounded("Seven.", kind="short_vqa", caption_en=EN)["grounded_share"] == 0
 
 
 @pytest.mark.parametrize(
@@ -189,14 +206,40 @@ def test_an_answer_caught_in_a_loop_repeats_and_prose_does_not() -> None:
     assert repetition("A dog runs on the beach while its owner reads a book under a tree.") == 0
 
 
+def test_the_rules_drop_bad_answers_and_keep_good_ones() -> None:
+    """All rules of the fragment together, on what the three operators measure."""
+    answers = labelled(DEVELOPED) + labelled(HELD_OUT)
+    rows = [
+        row("What is to be seen?" if line.isascii() else "图中有什么？", line)
+        | {"instruction_lang": "en" if line.isascii() else "zh"}
+        | {"instruction_id": line, "image_sha256": line, "reply_problem": None}
+        for _, line in answers
+    ]
+    born = columns.schema("instruction_kind", "instruction_lang", "reply_problem")
+    frame = pl.from_arrow(pa.Table.from_pylist(rows, schema=born))
+    assert isinstance(frame, pl.DataFrame)
+    for operator in (AnswerChecks(), Grounding(), QuestionRepeats()):
+        found = pa.Table.from_pylist(measure(operator, *rows), schema=operator.writes)
+        frame = frame.with_columns(pl.DataFrame(found).get_columns())
+    rules = {
+        name: parse_rule(name, spec.table, spec.keep, spec.drop, "instructions")
+        for name, spec in read_fragment("instructions").items()
+    }
+    kept = frame.select(pl.all_horizontal(rule.passes() for rule in rules.values()).alias("kept"))
+    wrong = [
+        pair
+        for pair, stays in zip(answers, kept["kept"].to_list(), strict=True)
+        if stays != (pair[0] == "good")
+    ]
+    assert wrong == [("leak", "The text states that the bridge was opened in 1932.")]
+
+
 # --- Grounding ----------------------------------------------------------------------------------
 
 
 def grounded(answer: str, lang: str = "en", kind: str = "long_vqa", **more: Any) -> dict[str, Any]:
     question = more.pop("question", "What is to be seen?")
-    found = row(question, answer, kind, instruction_lang=lang) | more
-    wanted = Grounding().needs().names
-    return measure(Grounding(), {name: found.get(name) for name in wanted})[0]
+    return measure(Grounding(), row(question, answer, kind, instruction_lang=lang) | more)[0]
 
 
 EN = "Two brown dogs chase a ball on the beach. A woman in a red coat watches them."
@@ -218,6 +261,10 @@ def test_what_is_known_is_grounded_and_what_is_not_is_named() -> None:
         ("Two dogs and a red coat", "en", []),
         ("2 dogs", "en", []),
         ("Three dogs", "en", ["Three"]),
+        ("Three.", "en", ["Three"]),
+        ("三只", "zh", ["三"]),
+        ("A red boat in covered water", "en", []),
+        ("A grey and white dog", "en", ["grey", "white"]),
         ("A woman in a green coat", "en", ["green"]),
         ("One dog is ahead", "en", []),
         ("The dogs run in Santa Monica", "en", ["Santa Monica"]),

@@ -284,6 +284,12 @@ def test_yes_and_no(answer: bool | None, text: str) -> None:
     assert yes_or_no(text) is answer
 
 
+def test_options_that_differ_by_a_sign_are_told_apart() -> None:
+    assert letter_in("x-1", ["x+1", "x-1"]) == "B"
+    assert letter_in("-5", ["5", "-5", ".5"]) == "B"
+    assert letter_in("The Cat", ["cat", "dog"]) == "A"
+
+
 def test_lists_and_boxes() -> None:
     assert list_items("1. Red\n2. the blue one and green") == ["red", "blue one", "green"]
     assert list_items("红色、蓝色和绿色") == ["红 色", "蓝 色", "绿 色"]
@@ -310,6 +316,11 @@ def test_lists_and_boxes() -> None:
         ("short_vqa", "gate 12", "Gate 12", "gate 13"),
         ("short_vqa", "$5", "5 dollars", "€5"),
         ("short_vqa", "-5", "−5", "5"),
+        ("short_vqa", "x + 1", "x+1", "x-1"),
+        ("short_vqa", "3/4", "3 / 4", "4/3"),
+        ("short_vqa", "C++", "c++", "C"),
+        ("short_vqa", "T-shirt", "t shirt", "coat"),
+        ("short_vqa", "a 3-year-old", "3 year old", "a dog"),
         ("short_vqa", "no", "No.", "yes"),
         ("long_vqa", "The dog runs on the beach.", "A dog runs along the beach", "Two cats sleep."),
         ("caption", "一只狗在沙滩上奔跑。", "狗在沙滩上跑。", "两架飞机停着。"),

@@ -29,7 +29,7 @@ from rich.table import Table
 from operators.answer_phrases import CHAT, PLACEHOLDER, REFUSAL, SOURCE_LEAK
 from operators.answer_words import content, question_words, tokens
 from operators.base import Operator
-from operators.grounding import Grounding
+from operators.grounding import Grounding, spoken_of
 from operators.instruction_checks import AnswerChecks, one_width
 from operators.question_repeats import QuestionRepeats, alike
 from tests.benchmarks.clip_quality import roc_auc
@@ -79,7 +79,7 @@ def _trigrams(word: str) -> set[str]:
 
 
 FORMULAS: dict[str, Callable[[str, str], float]] = {
-    "content words known (Grounding)": recall(content),
+    "content words known (Grounding)": recall(spoken_of),
     "all words known": recall(tokens),
     "likeness of letter trigrams": trigrams,
     "Jaccard of content words": jaccard,
