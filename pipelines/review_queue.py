@@ -110,10 +110,15 @@ class ReviewItem:
 CAPTIONS = ("caption_en", "caption_zh", "image_caption", "image_alt")
 
 
-def review_item(row: Mapping[str, Any], verdicts: Iterable[VerdictFact] = ()) -> ReviewItem:
+def review_item(
+    row: Mapping[str, Any],
+    picture: Callable[[], bytes | None],
+    verdicts: Iterable[VerdictFact] = (),
+) -> ReviewItem:
     """A row of the table of instructions, with its image's columns, as people see it.
 
-    Columns of the image that are not there are as if they were null.
+    Columns of the image that are not there are as if they were null. `picture` is called when
+    somebody looks, so that not all pictures are held in memory.
     """
     return ReviewItem(
         instruction_id=row["instruction_id"],
@@ -127,7 +132,7 @@ def review_item(row: Mapping[str, Any], verdicts: Iterable[VerdictFact] = ()) ->
         image_text=row.get("image_text"),
         page_title=row.get("page_title"),
         verdicts=tuple(verdicts),
-        picture=lambda: row.get("image_data"),
+        picture=picture,
     )
 
 
@@ -415,7 +420,7 @@ class ReviewQueue:
         """Return the batch when all of it is decided and too many rechecks differ."""
         told = self.rechecks(batch)
         names = self.batches[batch]
-        if not told or told.waiting or told.share <= self.plan.max_disagreement:
+        if told.waiting or told.share <= self.plan.max_disagreement:
             return
         if any(name in self._none for name in names):
             return

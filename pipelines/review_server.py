@@ -40,6 +40,7 @@ _FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _SHOWN_AS_THEY_ARE = ("jpeg", "png", "gif", "webp", "avif")
+_LEADS_ON = '<!DOCTYPE html><title>Review</title><meta http-equiv="refresh" content="0;url=/">'
 _MAX_BODY = 1 << 20
 _MAX_TEXT = 20_000
 _HEADERS = {
@@ -106,6 +107,7 @@ class ReviewServer:
         self.queue = queue
         self.reviewer = reviewer
         self.token = secrets.token_urlsafe(32)
+        self._ticket: str | None = None
         self.port = 0
 
     def app(self) -> web.Application:
@@ -129,6 +131,11 @@ class ReviewServer:
         """What to open, with the token."""
         return f"http://127.0.0.1:{self.port}/?token={self.token}"
 
+    def address_for_once(self) -> str:
+        """What a browser is started with: other users can read its arguments, so it works once."""
+        self._ticket = secrets.token_urlsafe(32)
+        return f"http://127.0.0.1:{self.port}/?token={self._ticket}"
+
     # Who may ask
 
     @web.middleware
@@ -148,13 +155,13 @@ class ReviewServer:
         hosts = (f"127.0.0.1:{self.port}", f"localhost:{self.port}")
         if request.headers.get("Host") not in hosts:
             return _problem(421, "this server answers to its own address only")
+        if request.method == "GET" and request.path == "/" and "token" in request.query:
+            return self._welcome(request)  # wherever the link stood: who has it was given it
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"http://{request.headers['Host']}":
             return _problem(403, "another page asks")
         if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             return _problem(403, "another page asks")
-        if request.path == "/" and "token" in request.query:
-            return self._welcome(request)
         if not self._is_token(request.cookies.get(self._cookie, "")):
             return _problem(
                 401, "Open the address that `omniloom review` printed: it holds the token."
@@ -164,14 +171,19 @@ class ReviewServer:
         return None
 
     def _welcome(self, request: web.Request) -> web.StreamResponse:
-        if not self._is_token(request.query["token"]):
+        """The cookie, on a page that leads on: browsers keep it back from a link's own redirect."""
+        said = request.query["token"]
+        is_ticket = self._ticket is not None and _same(said, self._ticket)
+        if not is_ticket and not self._is_token(said):
             return _problem(401, "The token is another one: open the address printed last.")
-        response = web.Response(status=303, headers={"Location": "/"})
+        if is_ticket:
+            self._ticket = None
+        response = web.Response(text=_LEADS_ON, content_type="text/html")
         response.set_cookie(self._cookie, self.token, httponly=True, samesite="Strict", path="/")
         return response
 
     def _is_token(self, said: str) -> bool:
-        return hmac.compare_digest(said.encode(errors="replace"), self.token.encode())
+        return _same(said, self.token)
 
     @property
     def _cookie(self) -> str:
@@ -324,7 +336,7 @@ async def _run(
         say(f"review page  {server.address}")
         say("Ctrl-C ends it; every decision is on the disk as soon as it is made")
         if open_browser:
-            await asyncio.to_thread(webbrowser.open, server.address)
+            await asyncio.to_thread(webbrowser.open, server.address_for_once())
         await over.wait()
     finally:
         await runner.cleanup()
@@ -351,6 +363,11 @@ async def _body(request: web.Request, kind: type[Body]) -> Body:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise NotAllowed(f"{place}: {first['msg']}") from None
+
+
+def _same(said: str, secret: str) -> bool:
+    """Whether they are equal, in a time that does not tell how far."""
+    return hmac.compare_digest(said.encode(errors="replace"), secret.encode())
 
 
 def _now() -> str:

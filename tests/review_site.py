@@ -141,14 +141,16 @@ def items(plain_rows: int) -> Iterator[ReviewItem]:
     yield from map(plain, range(plain_rows))
 
 
-def main(folder: str, port: str = "0", plain_rows: str = "3", share: str = "0") -> None:
+def main(
+    folder: str, port: str = "0", plain_rows: str = "3", share: str = "0", opens: str = ""
+) -> None:
     plan = ReviewPlan(second_opinion_share=float(share), recheck_share=0, lease_seconds=30)
     serve(
         items(int(plain_rows)),
         plan,
         folder,
         port=int(port),
-        open_browser=False,
+        open_browser=bool(opens),
         say=partial(print, flush=True),
     )
 

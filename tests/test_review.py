@@ -317,9 +317,8 @@ def test_a_row_of_the_table_is_an_item() -> None:
         "options": [],
         "caption_zh": "猫",
         "image_alt": None,
-        "image_data": b"bytes",
     }
-    item = review_item(row)
+    item = review_item(row, lambda: b"bytes")
     assert (item.turns, item.captions, item.picture()) == (
         turns(("q", "是")),
         (("caption_zh", "猫"),),

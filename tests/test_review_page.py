@@ -6,6 +6,7 @@ import http.client
 import importlib.util
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -46,14 +47,17 @@ class Site:
         self.folder = folder
         self.port = 0
         self.share = "0"
+        self.browser = ""
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start it, on the port that it had before."""
-        arguments = [str(self.folder), str(self.port), str(PLAIN_ROWS), self.share]
+        opens = "yes" if self.browser else ""
+        arguments = [str(self.folder), str(self.port), str(PLAIN_ROWS), self.share, opens]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.review_site", *arguments],
             cwd=ROOT,
+            env=os.environ | {"BROWSER": f"{self.browser} %s"},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -134,8 +138,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_the_printed_address_gives_a_cookie_and_no_token_stays_in_sight(guarded: Site) -> None:
-    status, headers, _ = guarded.ask(f"/?token={guarded.token}", Cookie=None)
-    assert (status, headers["Location"]) == (303, "/")
+    # Also from a link on another page, as that of a terminal in the browser.
+    address, site = f"/?token={guarded.token}", "cross-site"
+    status, headers, body = guarded.ask(address, Cookie=None, Sec_Fetch_Site=site)
+    assert b"url=/" in body
+    assert guarded.token.encode() not in body
+    assert status == 200
     assert f"omniloom_review_{guarded.port}={guarded.token}" in headers["Set-Cookie"]
     for part in ("HttpOnly", "SameSite=Strict", "Path=/"):
         assert part in headers["Set-Cookie"]
@@ -146,6 +154,26 @@ def test_the_printed_address_gives_a_cookie_and_no_token_stays_in_sight(guarded:
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+def test_what_the_browser_is_started_with_works_once(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {told}.new && mv {told}.new {told}\n')
+    browser.chmod(0o755)
+    site = Site(tmp_path / "review")
+    site.browser = str(browser)
+    site.start()
+    deadline = time.monotonic() + 20
+    while not told.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    address = told.read_text().strip()
+    path = address.removeprefix(f"http://127.0.0.1:{site.port}")
+    assert site.token not in address
+    status, headers, _ = site.ask(path, Cookie=None)
+    assert (status, site.token in headers["Set-Cookie"]) == (200, True)
+    assert site.ask(path, Cookie=None)[0] == 401
+    site.close()
 
 
 def test_it_listens_on_loopback_alone(guarded: Site) -> None:
@@ -634,6 +662,7 @@ def test_the_next_row_is_ready_with_its_picture_and_focus_follows(
     ann.press("Escape")
     assert not ann.page.locator("#help").is_visible()
     ann.find("saucer")
+    ann.page.wait_for_function("() => document.querySelector('#picture img').naturalWidth > 0")
     ann.press("z")
     assert ann.page.locator("#zoomed img").bounding_box()["width"] >= 1000
     ann.press("z")

@@ -150,8 +150,16 @@ async function fillUp() {
     }
     progress(said.progress);
     if (!outbox.lines.length) trouble("");
+    if (!said.item && outbox.lines.length) {
+      await outbox.send(); // the answer did not know of these decisions yet
+      continue;
+    }
+    const news = skipped !== said.skipped;
     skipped = said.skipped;
-    if (!said.item) break;
+    if (!said.item) {
+      if (!current && (mode === "start" || mode === "row" || (mode === "end" && news))) showEnd();
+      return;
+    }
     load(said.item);
     if (current) following = said.item;
     else {
@@ -159,7 +167,6 @@ async function fillUp() {
       if (mode === "start" || mode === "end") showRow();
     }
   }
-  if (!current && (mode === "start" || mode === "row")) showEnd();
 }
 
 // A row that is only held needs a sign of life; a page that nobody looks at gives none.
