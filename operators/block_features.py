@@ -10,7 +10,6 @@ or over a window, are differences of running sums.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -36,7 +35,8 @@ _TAGS = {
     )
 }
 _OTHER_TAG = len(_TAGS)
-_HEADLINE = _TAGS["h1"]
+_HEADLINE, _PARAGRAPH, _TABLE = _TAGS["h1"], _TAGS["p"], _TAGS["table"]
+_ARTICLE, _MAIN = _TAGS["article"], _TAGS["main"]
 _ANCESTORS = "article main aside blockquote figure pre section".split()
 ANCESTOR_BIT = {tag: 1 << index for index, tag in enumerate((*_ANCESTORS, "li"))}
 _HIDDEN = 1 << len(ANCESTOR_BIT)
@@ -107,9 +107,7 @@ def count_characters(texts: list[str]) -> CharacterCounts:
     """Counts for all texts in one pass over their concatenation. No text may be empty."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     chars = np.fromiter(map(len, texts), np.int64, len(texts))
-    tokens, counts, last = _count(codes, chars, *_character_classes(), _COUNTED)
-    rows = [tokens, *counts, chars.astype(np.float64), (last & _STOP) != 0]
-    return CharacterCounts(*rows)
+    return CharacterCounts(*_count(codes, chars, *_character_classes(), _COUNTED))
 
 
 @compiled
@@ -119,11 +117,9 @@ def _count(
     table: npt.NDArray[np.uint8],
     classes: npt.NDArray[np.uint8],
     counted: tuple[int, ...],
-) -> tuple[Array, Array, Array]:
-    """Tokens, (N,), characters of the counted classes, (C, N), and class of the last character."""
-    tokens = np.zeros(len(chars))
-    counts = np.zeros((len(counted), len(chars)))
-    last = np.zeros(len(chars), np.uint8)
+) -> Array:
+    """The rows of CharacterCounts; (10, N)."""
+    rows = np.zeros((len(counted) + 3, len(chars)))
     sums = np.zeros(256, np.int64)
     at = 0
     for text in range(len(chars)):
@@ -137,13 +133,14 @@ def _count(
             found += (bits & _WIDE) != 0 or (narrow and not inside)
             inside = narrow
         at += chars[text]
-        tokens[text] = found
-        last[text] = bits
+        rows[0, text] = found
         for kind in classes:
             for row in range(len(counted)):
-                counts[row, text] += sums[kind] * ((kind & counted[row]) != 0)
+                rows[1 + row, text] += sums[kind] * ((kind & counted[row]) != 0)
             sums[kind] = 0
-    return tokens, counts, last
+        rows[-2, text] = chars[text]
+        rows[-1, text] = (bits & _STOP) != 0
+    return rows
 
 
 _KEY_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -203,6 +200,15 @@ class FeatureTable:
 _ALIKE_NAMES = [f"alike{name}" for name in ("", "_mean_tokens", "_link", "_tokens", "_prose")]
 # Rows that the three families of measures of blocks fill together.
 ROOM = 176
+_TEXT_NAMES = [
+    *("tokens", "chars", "link", "links", "digits", "upper", "stops", "other", "marks"),
+    *("token_length", "ends_in_stop"),
+]
+_PAGE_NAMES = [
+    *("page_tokens", "page_blocks", "page_link", "page_prose", "page_prose_share"),
+    *("page_token_length", "page_paragraphs", "page_articles", "page_mains", "page_tables"),
+    *("page_headlines", "page_images", "page_longest", "page_listed"),
+]
 _ABOVE = "tokens link prose tokens_per_block blocks prose_share punctuation images".split()
 _ABOVE_NAMES = [f"above{level}_{name}" for name in _ABOVE for level in range(_LEVELS)]
 _CHAIN_NAMES = [
@@ -248,13 +254,11 @@ class BlockFeatures:
         self.depth = _all_around(self.ancestors, self.parent)
         self.levels = levels_of(self.container, self.parent)
         self.hidden = (self.ancestors[self.container] & _HIDDEN) != 0
-        self.link, self.prose, self.sums = _prose_of(
+        self.link, self.prose, self.weight, self.sums = _prose_of(
             *(self.counts.tokens, self.counts.chars, np.asarray(blocks.link_chars), self.hidden),
             *(self.counts.stops, self.counts.commas),
         )
-        self.weight = np.maximum(self.counts.tokens, 0.5)
         self.token_sums, self.prose_sums, self.link_sums, _ = self.sums
-        self.tokens_total = max(float(self.token_sums[-1]), 1.0)
         self.prose_total = max(float(self.prose_sums[-1]), 1.0)
         self.position = np.arange(self.size)
         self.table = FeatureTable(self.size, ROOM)
@@ -268,20 +272,13 @@ class BlockFeatures:
         self._page()
 
     def _text(self) -> None:
-        add, counts = self.table.add, self.counts
-        tokens, chars = counts.tokens, counts.chars
-        self.log_tokens = np.log1p(tokens)
-        add("tokens", self.log_tokens)
-        add("chars", np.log1p(chars))
-        add("link", self.link)
-        add("links", np.log1p(self.layout.blocks.links))
-        add("digits", counts.digits / chars)
-        add("upper", counts.upper / chars)
-        add("stops", np.log1p(counts.stops))
-        add("other", counts.other / chars)
-        add("marks", counts.marks / chars)
-        add("token_length", counts.letters / np.maximum(tokens, 1))
-        add("ends_in_stop", counts.ends_in_stop)
+        rows, counts = self.table.more(_TEXT_NAMES), self.counts
+        _fill_text(
+            *(rows, counts.tokens, counts.chars, self.link, np.asarray(self.layout.blocks.links)),
+            *(counts.digits, counts.upper, counts.stops, counts.other, counts.marks),
+            *(counts.letters, counts.ends_in_stop),
+        )
+        self.log_tokens = rows[0]
 
     def _place(self) -> None:
         self.own_tag = self.tag[self.container]
@@ -335,26 +332,12 @@ class BlockFeatures:
         _fill_near(rows, self.log_tokens, self.own_tag, self.token_sums, self.link_sums)
 
     def _page(self) -> None:
-        tokens, total, prose = self.counts.tokens, self.tokens_total, float(self.prose_sums[-1])
-        elements = np.bincount(self.tag, minlength=len(_TAGS)).tolist()
         listed = (self.ancestors[self.container] & ANCESTOR_BIT["li"]) != 0
-        values = {
-            "page_tokens": math.log1p(self.token_sums[-1]),
-            "page_blocks": math.log1p(self.size),
-            "page_link": self.link_sums[-1] / total,
-            "page_prose": math.log1p(prose),
-            "page_prose_share": prose / total,
-            "page_token_length": self.counts.letters.sum() / total,
-            "page_paragraphs": tokens @ (self.own_tag == _TAGS["p"]) / total,
-            "page_articles": min(elements[_TAGS["article"]], 20),
-            "page_mains": elements[_TAGS["main"]],
-            "page_tables": math.log1p(elements[_TAGS["table"]]),
-            "page_headlines": elements[_TAGS["h1"]],
-            "page_images": math.log1p(len(self.layout.images)),
-            "page_longest": math.log1p(tokens.max()),
-            "page_listed": tokens @ listed / total,
-        }
-        self.table.add_all(list(values), np.array(list(values.values()))[:, None])
+        _fill_page(
+            *(self.table.more(_PAGE_NAMES), self.counts.tokens, self.counts.letters),
+            *(self.sums[:, -1], self.own_tag, listed, self.tag),
+            len(self.layout.images),
+        )
 
 
 @compiled
@@ -383,15 +366,17 @@ def _all_around(
 @compiled
 def _prose_of(
     tokens: Array, chars: Array, link_chars: Array, hidden: Array, stops: Array, commas: Array
-) -> tuple[Array, Array, Array]:
-    """Share of links, (N,), tokens of prose, (N,), and the running sums over blocks, (4, N + 1).
+) -> tuple[Array, Array, Array, Array]:
+    """Share of links, tokens of prose and weight, each (N,), and running sums, (4, N + 1).
 
     Prose is what is long, visible and mostly outside links. The sums are those of tokens, of prose,
     of tokens in links and of punctuation.
     """
     size = len(tokens)
-    link, prose, sums = np.empty(size), np.zeros(size), np.zeros((4, size + 1))
+    link, prose, weight = np.empty(size), np.zeros(size), np.empty(size)
+    sums = np.zeros((4, size + 1))
     for block in range(size):
+        weight[block] = max(tokens[block], 0.5)
         link[block] = min(link_chars[block] / chars[block], 1.0)
         if tokens[block] >= 12 and link[block] < 0.5 and not hidden[block]:
             prose[block] = tokens[block]
@@ -399,7 +384,74 @@ def _prose_of(
         sums[1, block + 1] = sums[1, block] + prose[block]
         sums[2, block + 1] = sums[2, block] + tokens[block] * link[block]
         sums[3, block + 1] = sums[3, block] + (stops[block] + commas[block])
-    return link, prose, sums
+    return link, prose, weight, sums
+
+
+@compiled
+def _fill_text(
+    rows: Floats,
+    tokens: Array,
+    chars: Array,
+    link: Array,
+    links: Array,
+    digits: Array,
+    upper: Array,
+    stops: Array,
+    other: Array,
+    marks: Array,
+    letters: Array,
+    ends_in_stop: Array,
+) -> None:
+    for block in range(len(tokens)):
+        rows[0, block] = np.log1p(tokens[block])
+        rows[1, block] = np.log1p(chars[block])
+        rows[2, block] = link[block]
+        rows[3, block] = np.log1p(links[block])
+        rows[4, block] = digits[block] / chars[block]
+        rows[5, block] = upper[block] / chars[block]
+        rows[6, block] = np.log1p(stops[block])
+        rows[7, block] = other[block] / chars[block]
+        rows[8, block] = marks[block] / chars[block]
+        rows[9, block] = letters[block] / max(tokens[block], 1.0)
+        rows[10, block] = ends_in_stop[block]
+
+
+@compiled
+def _fill_page(
+    rows: Floats,
+    tokens: Array,
+    letters: Array,
+    totals: Array,
+    own_tag: Array,
+    listed: Array,
+    tag: Array,
+    images: int,
+) -> None:
+    """What is the same for all blocks; `totals` are those of tokens, prose and tokens in links."""
+    longest = length = in_paragraphs = in_lists = 0.0
+    for block in range(len(tokens)):
+        longest = max(longest, tokens[block])
+        length += letters[block]
+        in_paragraphs += tokens[block] * (own_tag[block] == _PARAGRAPH)
+        in_lists += tokens[block] * listed[block]
+    elements = np.zeros(_OTHER_TAG + 1)
+    for container in range(len(tag)):
+        elements[tag[container]] += 1
+    total = max(totals[0], 1.0)
+    rows[0] = np.log1p(totals[0])
+    rows[1] = np.log1p(len(tokens))
+    rows[2] = totals[2] / total
+    rows[3] = np.log1p(totals[1])
+    rows[4] = totals[1] / total
+    rows[5] = length / total
+    rows[6] = in_paragraphs / total
+    rows[7] = min(elements[_ARTICLE], 20)
+    rows[8] = elements[_MAIN]
+    rows[9] = np.log1p(elements[_TABLE])
+    rows[10] = elements[_HEADLINE]
+    rows[11] = np.log1p(images)
+    rows[12] = np.log1p(longest)
+    rows[13] = in_lists / total
 
 
 @compiled
