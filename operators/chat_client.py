@@ -23,6 +23,7 @@ from operators.chat_cache import ChatCache, Kept
 from operators.chat_link import Line, Place
 from operators.chat_model import ChatModel
 from operators.chat_wire import Said, answer, asked
+from operators.local_model import SCHEME, LocalServer, local_server
 from schemas.errors import BudgetSpent, InputError, OmniloomError
 
 _START_S = 60.0
@@ -133,6 +134,7 @@ class BrokerChat(ReplayChat):
         super().__init__(model, folder)
         self._idle_s = idle_s
         self._line: Line | None = None
+        self._server: LocalServer | None = None
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         """As `Chat.ask`."""
@@ -145,6 +147,8 @@ class BrokerChat(ReplayChat):
         """As `Chat.close`."""
         super().close()
         self._hang_up()
+        if self._server is not None:
+            self._server.close()
 
     def _ask_missing(self, requests: Sequence[Request], answers: dict[int, Answer]) -> None:
         """Fill in what is not answered. A broker that dies is started anew, a few times."""
@@ -246,9 +250,18 @@ class BrokerChat(ReplayChat):
         elsewhere = _elsewhere()
         key = None if elsewhere else self.model.key_value()
         line = Line(elsewhere, _CONNECT_S) if elsewhere else self._reached()
-        line.send({"do": "hello", "model": self.model.model_dump(), "key": key})
+        line.send({"do": "hello", "model": self._addressed().model_dump(), "key": key})
         self._line = line
         return line
+
+    def _addressed(self) -> ChatModel:
+        """The model with an address that can be asked: a local one is started."""
+        if not self.model.url.startswith(SCHEME):
+            return self.model
+        held, self._server = self._server, local_server(self.model.url)
+        if held is not None:
+            held.close()
+        return self.model.model_copy(update={"url": self._server.url})
 
     def _hang_up(self) -> None:
         if self._line is not None:

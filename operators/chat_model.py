@@ -23,8 +23,9 @@ class ChatModel(BaseModel):
     name: str = Field(min_length=1, description="the model's id, as the server knows it")
     url: str = Field(
         "https://api.openai.com/v1",
-        pattern=r"^https?://[^\s]+$",
-        description="where its API begins; for Azure https://RESOURCE.openai.azure.com",
+        pattern=r"^(https?://|local:)[^\s]+$",
+        description="where its API begins; for Azure https://RESOURCE.openai.azure.com; "
+        "local:DISTRIBUTION or local:FILE.gguf is a small model that is started on this machine",
     )
     api: Literal["openai", "azure"] = Field(
         "openai", description="how it is addressed: azure has a deployment path and `api-key`"
@@ -69,13 +70,13 @@ class ChatModel(BaseModel):
     tokens_per_minute: float | None = Field(
         None, gt=0, description="of prompts and answers together; null: no limit"
     )
-    timeout_s: float = Field(300, gt=0, description="longest wait for one answer, in seconds")
+    timeout_s: float = Field(300.0, gt=0, description="longest wait for one answer, in seconds")
     attempts: int = Field(5, ge=1, description="how often a failing request is sent at most")
     batch_poll_s: float = Field(
-        60, gt=0, description="how often a batch is asked whether it is done, in seconds"
+        60.0, gt=0, description="how often a batch is asked whether it is done, in seconds"
     )
     patience_s: float = Field(
-        900,
+        900.0,
         ge=0,
         description="how long a request may be put off by a server that says 'too many', in "
         "seconds; such replies are no attempts",
@@ -129,7 +130,7 @@ class ChatModel(BaseModel):
         Raises:
             InputError: the variable is not set.
         """
-        if self.key_from is None:
+        if self.key_from is None or self.url.startswith("local:"):
             return None
         if value := os.environ.get(self.key_from):
             return value

@@ -82,9 +82,9 @@ class _Writes(Asks):
     )
     small_model: bool = Field(
         False,
-        description="for models of less than some billion parameters: seed questions without blanks "
-        "to fill, and questions and short answers held to regular expressions, where the server "
-        "knows how",
+        description="for models of less than some billion parameters: seed questions without "
+        "blanks to fill, and questions and short answers held to regular expressions, where the "
+        "server knows how",
     )
 
     def _shows(self) -> bool:
@@ -161,12 +161,12 @@ class GenerateInstructions(_Writes):
         )
         answer = reply_schema(kind, lang, count, patterns=self.small_model)
         request = self.request(prompt, row, answer)
-        return Question(index, lang, request, about=(domain, kind, seeds))
+        return Question(index, lang, request, about=(domain, kind, seeds, picture))
 
     def _lack(self, question: Question, reply: Reply) -> str | None:
         """What is wrong with the questions of a reply."""
-        _, kind, _ = question.about
-        found = _read(kind, question.lang, reply.data, question.request.key)
+        _, kind, _, picture = question.about
+        found = _read(kind, question.lang, reply.data, picture)
         wrong = [problem for _, _, problem in found if problem]
         return "; ".join(dict.fromkeys(wrong)) or None
 
@@ -179,12 +179,12 @@ class GenerateInstructions(_Writes):
 
     def _instructions(self, row: dict[str, Any], question: Question) -> Iterable[dict[str, Any]]:
         """The instructions of a reply; of one that cannot be used, one that says so."""
-        domain, kind, seeds = question.about
+        domain, kind, seeds, picture = question.about
         make = _Maker(self, row, question, domain, kind, seeds)
         if question.reply is None:
             yield make([], [], question.problem, question.usage.usd)
             return
-        found = _read(kind, question.lang, question.reply.data, question.request.key)
+        found = _read(kind, question.lang, question.reply.data, picture)
         for turns, options, problem in found:
             yield make(turns, options, problem, question.usage.usd / len(found))
 
@@ -269,7 +269,7 @@ Found = tuple[Turns, list[str], str | None]
 """Rounds, options, and what is wrong with them."""
 
 
-def _read(kind: str, lang: str, data: Any, key: str) -> list[Found]:
+def _read(kind: str, lang: str, data: Any, picture: str) -> list[Found]:
     """The questions of a reply that fits its schema."""
     match kind:
         case "judgement":
@@ -280,7 +280,7 @@ def _read(kind: str, lang: str, data: Any, key: str) -> list[Found]:
                 for field, answer in (("question_yes", yes), ("question_no", no))
             ]
         case "multiple_choice":
-            return [_choice(item, f"{key} {index}") for index, item in enumerate(data["questions"])]
+            return [_choice(item, picture) for item in data["questions"]]
         case _:
             return [_pair(item["question"], item["answer"]) for item in data["questions"]]
 
@@ -293,9 +293,9 @@ def _pair(question: str, answer: str, contradicted: bool = False) -> Found:
     return turns, [], "malformed: the same question with both answers" if contradicted else None
 
 
-def _choice(item: Mapping[str, Any], key: str) -> Found:
+def _choice(item: Mapping[str, Any], picture: str) -> Found:
     texts = [text.strip() for text in (item["correct"], *item["wrong"])]
-    options, letter = placed(texts, 0, key)
+    options, letter = placed(texts, 0, f"{picture}/{item['question']}")
     distinct = len({text.casefold() for text in texts}) == len(texts) and all(texts)
     problem = None if distinct else "malformed: two options are the same, or one is empty"
     turns = [(item["question"].strip(), letter)]

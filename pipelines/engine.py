@@ -17,12 +17,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from operators.base import CorpusOperator
+from operators.export import format_of
 from pipelines.backend import Backend, make_backend, run_here
 from pipelines.corpuswide import CorpusStage, comparable, earlier_corpora, groups_folder
 from pipelines.export import Export
 from pipelines.images import ImageTable
 from pipelines.index import IndexTask
-from pipelines.instruction_table import InstructionTable, accepted_coverage
+from pipelines.instruction_table import InstructionTable, accepted_coverage, born_units
 from pipelines.jobfile import JobFile
 from pipelines.plan import Plan, compile_plan, fingerprint
 from pipelines.progress import Progress
@@ -543,14 +544,25 @@ class _Run:
         inputs: list[InputRecord],
         records: list[UnitRecord] | None,
     ) -> list[str]:
-        finished = Export(self.plan, spec, summary.contents).finished()
+        inner = format_of(spec).table != self.plan.table.name
+        contents = summary.inner_contents if inner else summary.contents
+        export = Export(self.plan, spec, contents)
+        finished = export.finished()
         if finished is not None:
             return finished
         if records is None:
             units = [ref.unit for ref in unit_refs(inputs)]
             records = read_records(self.store, self.plan.folder, units)
-        contents = Summary.of(inputs, records).contents
-        return Export(self.plan, spec, contents).write(records, inputs, self._write_shards)
+            self.inner = self._inner_records()
+        return export.write(self.inner if inner else records, inputs, summary, self._write_shards)
+
+    def _inner_records(self) -> list[UnitRecord]:
+        """Records of the instructions of the job's last run."""
+        if self.plan.inner is None or self.plan.table is not PICTURES:
+            return []
+        done = (self.store.read_json(self._reference_path) or {}).get("done", {})
+        units = born_units(self.store, done.get("groups", {}))
+        return read_records(self.store, self.plan.inner.folder, units)
 
     def _write_shards(self, tasks: Sequence[ShardTask]) -> Iterator[tuple[ShardTask, ShardRecord]]:
         with self.progress.phase("export", sum(t.weight for t in tasks), "docs") as phase:

@@ -38,6 +38,7 @@ from pipelines.summary import Summary, code_version, reference
 from pipelines.work import Worker
 from schemas.errors import ExportError, JobError
 from schemas.job import ExportSpec
+from schemas.tables import DOCUMENTS, IMAGES, INSTRUCTIONS
 
 SUCCESS = "_SUCCESS.json"
 RUNNING = "_RUNNING.json"
@@ -66,8 +67,10 @@ class Export:
         self.files = Files(spec.to)
         self.format = format_of(spec)
         self.spec = self.format.spec
+        self.table = self.format.table
         self.identity = fingerprint(
             plan.fingerprint,
+            *([plan.of(self.table).fingerprint] if self.table != plan.table.name else []),
             contents,
             (self.format.name, self.format.version),
             self.spec.model_dump(exclude={"to", "format"}),
@@ -99,9 +102,15 @@ class Export:
         return [self.files.uri(shard["name"]) for shard in manifest["shards"]]
 
     def write(
-        self, records: Sequence[UnitRecord], inputs: Sequence[InputRecord], run: RunTasks
+        self,
+        records: Sequence[UnitRecord],
+        inputs: Sequence[InputRecord],
+        summary: Summary,
+        run: RunTasks,
     ) -> list[str]:
         """Write the shards that are not there yet, then the manifest.
+
+        `records` are those of the units whose rows are written.
 
         Raises:
             ExportError: the target holds files that no export wrote.
@@ -117,7 +126,7 @@ class Export:
         shards = [made[task.name] for task in tasks]
         others = self._companions(shards)
         self._abort_uploads()
-        self._write(SUCCESS, self._manifest(shards, others, inputs, Summary.of(inputs, records)))
+        self._write(SUCCESS, self._manifest(shards, others, inputs, summary))
         self.files.delete(RUNNING)
         return [self.files.uri(shard.name) for shard in shards]
 
@@ -242,10 +251,10 @@ class Export:
     def _tasks(self, records: Sequence[UnitRecord]) -> list[ShardTask]:
         """Shards of about equal size, each a run of documents in corpus order."""
         kept = [record for record in records if record.kept]
-        weights = [record.kept_bytes for record in kept]
+        weights = [self._weight(record) for record in kept]
         expected = sum(weights) * self._ratio(kept)
         count = max(1, round(expected / (self.spec.shard_mb * 1e6)))
-        groups = _split(kept, weights, count)
+        groups = _split(kept, weights, count, self.table)
         return [self._task(index, len(groups), slices) for index, slices in enumerate(groups)]
 
     def _task(self, index: int, count: int, slices: Sequence[Slice]) -> ShardTask:
@@ -253,11 +262,15 @@ class Export:
         listed = f"lists/{index:05d}-of-{count:05d}.jsonl"
         return ShardTask(self.spec, name, tuple(slices), listed)
 
+    def _weight(self, record: UnitRecord) -> int:
+        """How much of a shard a unit's rows are: bytes of documents' pages, or rows."""
+        return record.kept_bytes if self.table == DOCUMENTS.name else record.kept
+
     def _ratio(self, kept: Sequence[UnitRecord]) -> float:
-        """Bytes of a shard per byte of page, measured on the first kept documents."""
+        """Bytes of a shard per byte of page, or per row, measured on the first kept rows."""
         worker, parts, wanted = Worker(self.plan), [], _SAMPLE_DOCUMENTS
         for record in kept:
-            parts.append(_slice(record, 0, min(record.kept, wanted)))
+            parts.append(_slice(record, 0, min(record.kept, wanted), self.table))
             wanted -= parts[-1].stop
             if not wanted:
                 break
@@ -265,7 +278,7 @@ class Export:
             return 0.0
         sample = self._task(0, 1, parts)
         size = self._size(sample.documents(worker)) - self._size([])
-        return size / max(sum(_page_bytes(worker, part) for part in parts), 1)
+        return size / max(sum(_weight(worker, part) for part in parts), 1)
 
     def _size(self, tables: Iterable[pa.Table]) -> int:
         with tempfile.TemporaryDirectory(prefix="omniloom-") as folder:
@@ -306,7 +319,7 @@ class Export:
             **{
                 k: v
                 for k, v in reference(self.plan, []).items()
-                if k in ("stages", "rules", "images")
+                if k in ("stages", "rules", IMAGES.name, INSTRUCTIONS.name)
             },
             "funnel": asdict(summary),
         }
@@ -324,16 +337,20 @@ def _others(manifest: dict[str, Any]) -> dict[str, int]:
     return {file["name"]: file["size"] for file in manifest["files"]}
 
 
-def _page_bytes(worker: Worker, part: Slice) -> int:
+def _weight(worker: Worker, part: Slice) -> int:
+    if part.table != DOCUMENTS.name:
+        return part.stop - part.start
     table = kept_documents(worker, part, ["payload_bytes"])
     return sum(table["payload_bytes"].to_pylist())
 
 
-def _slice(record: UnitRecord, start: int, stop: int) -> Slice:
-    return Slice(record.unit, start, stop, record.files)
+def _slice(record: UnitRecord, start: int, stop: int, table: str) -> Slice:
+    return Slice(record.unit, start, stop, record.files, table)
 
 
-def _split(kept: Sequence[UnitRecord], weights: Sequence[int], count: int) -> list[list[Slice]]:
+def _split(
+    kept: Sequence[UnitRecord], weights: Sequence[int], count: int, table: str
+) -> list[list[Slice]]:
     """Cut the kept documents into `count` runs of about equal weight; at least one run."""
     goal = sum(weights) / count
     groups: list[list[Slice]] = [[]]
@@ -344,7 +361,7 @@ def _split(kept: Sequence[UnitRecord], weights: Sequence[int], count: int) -> li
             fits = record.kept - start
             if len(groups) < count and each:
                 fits = min(fits, max(1, round(room / each)))
-            groups[-1].append(_slice(record, start, start + fits))
+            groups[-1].append(_slice(record, start, start + fits, table))
             start += fits
             room -= fits * each
             if (

@@ -381,9 +381,16 @@ class _Planner:
 
     def _exported(self, plan: Plan) -> None:
         """What an export cannot do without is measured."""
-        measured = set(output_schema(plan).names)
         for index, export in enumerate(self.job.export):
             if export.format not in FORMATS or list(FORMATS[export.format].mistakes(export)):
+                continue
+            measured = rows_schema(plan, FORMATS[export.format].table).names
+            made = DOCUMENTS if plan.table is DOCUMENTS else INSTRUCTIONS
+            if FORMATS[export.format].table != made.name:
+                fitting = [name for name, kind in FORMATS.items() if kind.table == made.name]
+                message = f"it is no format of {made.name}, which recipe '{plan.recipe.name}' makes"
+                fix = f"use {' or '.join(map(repr, fitting))}"
+                self.add(("export", index, "format"), message, fix, export.format)
                 continue
             missing: dict[str, list[str]] = {}
             for name, field in format_of(export).needs().items():
@@ -558,8 +565,23 @@ class _Planner:
 
 
 def exported_columns(plan: Plan, spec: ExportSpec) -> list[str]:
-    """The columns that an export of the plan's documents reads: those it needs, those it takes."""
-    return format_of(spec).columns(output_schema(plan).names)
+    """The columns that an export of the plan's rows reads: those it needs, those it takes."""
+    chosen = format_of(spec)
+    return chosen.columns(rows_schema(plan, chosen.table).names)
+
+
+def rows_schema(plan: Plan, table: str) -> pa.Schema:
+    """All columns of the rows of one of the plan's tables; instructions have their picture's too.
+
+    Empty where the plan has no such table.
+    """
+    if table == plan.table.name:
+        return output_schema(plan)
+    if plan.inner is None or table != plan.inner.table.name:
+        return pa.schema([])
+    own = output_schema(plan.inner)
+    seen = output_schema(plan) if plan.inner.table is INSTRUCTIONS else pa.schema([])
+    return pa.schema([*own, *(item for item in seen if item.name not in own.names)])
 
 
 def read_fragment(name: str) -> dict[str, RuleSpec]:

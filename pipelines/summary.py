@@ -35,6 +35,8 @@ class Summary:
     units: int = 0
     contents: str = ""
     """Digest of which rows of which units were kept: names what an export holds."""
+    inner_contents: str = ""
+    """The same of the rows that are born of them."""
     skipped: dict[str, int] = field(default_factory=dict)
     stages: dict[str, StageRecord] = field(default_factory=dict)
     rules: dict[str, RuleRecord] = field(default_factory=dict)
@@ -73,9 +75,11 @@ class Summary:
         for record in records:
             summary.add(record)
             digests.append((record.unit, record.kept_digest))
+        inner = []
         for record in images:
             summary.add_images(record)
-        summary.contents = fingerprint(digests)
+            inner.append((record.unit, record.kept_digest))
+        summary.contents, summary.inner_contents = fingerprint(digests), fingerprint(inner)
         for found in inputs:
             summary.inputs += 1
             summary.captures += found.images

@@ -179,19 +179,6 @@ def _instruction_columns() -> list[Column]:
     return [*born, place]
 
 
-def _picture_columns() -> list[Column]:
-    """What is known of a picture that instructions are written for."""
-    meanings = {
-        "caption_en": "description of the image in English, by a model",
-        "caption_zh": "description of the image in Chinese, by a model",
-        "image_alt": "alternative text of the image where it was found",
-        "image_caption": "caption of the image where it was found",
-        "page_title": "title of the page that the image was found on",
-        "page_text": "text around the image on that page",
-    }
-    return [Column(name, pa.string(), meaning, level="image") for name, meaning in meanings.items()]
-
-
 def _instruction_measures() -> list[Column]:
     """What is measured of an instruction: of its own text, against its picture, in the corpus."""
     counts = {
@@ -866,7 +853,7 @@ _ALL = [
     ),
 ]
 
-_ALL += [*_picture_columns(), *_instruction_columns(), *_instruction_measures()]
+_ALL += [*_instruction_columns(), *_instruction_measures()]
 
 
 def _review_columns() -> list[Column]:

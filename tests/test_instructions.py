@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
@@ -13,7 +15,9 @@ from PIL import Image
 from pipelines.corpus import Corpus, open_corpus
 from pipelines.engine import RunOptions, RunResult, run_job
 from pipelines.jobfile import parse_job
-from schemas.errors import QuotasMissed
+from pipelines.plan import compile_plan
+from pipelines.verify import verify
+from schemas.errors import JobError, QuotasMissed
 from tests.chat_server import ChatServer
 from tests.scripted_model import answer
 
@@ -107,3 +111,32 @@ def test_a_run_whose_instructions_miss_a_quota_fails_and_says_why(tmp_path: Path
             run(job(tmp_path, server.url, target={"quotas": quotas}))
         with pytest.raises(QuotasMissed, match="all pictures had their turn"):
             run(job(tmp_path, server.url, target={"accepted": 100_000}))
+
+
+FORMATS = ("mminstruct", "llava_instruct", "internvl_chat", "messages", "instructions_parquet")
+
+
+def test_accepted_instructions_are_exported_in_every_format(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 3)
+    to = {name: str(tmp_path / name) for name in FORMATS}
+    exports = [{"format": name, "to": to[name], "images": "beside"} for name in FORMATS]
+    with ChatServer(answer) as server:
+        wants = job(tmp_path, server.url, export=exports)
+        result = run(wants)
+        kept = corpus(tmp_path).instructions("instruction_id", kept=True)
+        assert 0 < len(kept) == result.summary.images_kept
+        for name in FORMATS:
+            manifest = json.loads(Path(to[name], "_SUCCESS.json").read_text())
+            assert manifest["rows"] == len(kept), name
+            assert not verify(to[name]).wrong
+        rows = pq.read_table(sorted(Path(to["instructions_parquet"]).glob("*.parquet"))[0]).to_pylist()
+        assert {row["instruction_id"] for row in rows} == set(kept["instruction_id"])
+        assert {row["image_licence"] for row in rows} == {"CC0-1.0"}
+        assert run(wants).shards == result.shards
+
+
+def test_an_export_of_documents_is_refused_with_the_formats_that_fit(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 1)
+    wrong = job(tmp_path, "http://127.0.0.1:9", export=[{"format": "mmc4", "to": "x"}])
+    with pytest.raises(JobError, match=r"no format of instructions.*\n.*'llava_instruct'"):
+        compile_plan(parse_job(yaml.safe_dump(wrong)))
