@@ -9,15 +9,13 @@ too little. Long answers are not asked for again: two of them agree in meaning, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-import pyarrow as pa
 from pydantic import Field
 
-from operators.asking import Asks, Question, all_answered, by_rows, written
-from operators.base import by_row
-from operators.chat import Chat, Reply
+from operators.asking import Asks, Question, Row, Usage
 from operators.reply_schemas import answer_schema
 from operators.verifiers import same_answer
 from schemas import columns
@@ -36,20 +34,25 @@ class _AsksAgain(Asks):
 
     samples: int = Field(1, ge=1, description="how often a question is asked")
 
-    def measure(self, batch: pa.Table, chat: Chat) -> pa.Table:
-        """Ask each question; options come in another order each time."""
-        rows = batch.to_pylist()
-        questions = [
+    def questions(self, rows: Sequence[Row]) -> list[Question]:
+        """Each question so often; options come in another order each time."""
+        return [
             self._question(index, row, sample)
             for index, row in enumerate(rows)
             if _comparable(row)
             for sample in range(self.samples)
         ]
-        self.ask(chat, questions, _no_problem)
-        results = by_row(_agreement, rows, by_rows(questions, len(rows)))
-        return written(self.writes, results)
 
-    def _question(self, index: int, row: dict[str, Any], sample: int) -> Question:
+    def told(self, row: Row, questions: list[Question], usage: Usage) -> list[Any]:
+        """The answers, the share of those that agree, and what they took."""
+        if not questions:
+            return []
+        answers, kind = [_answer(question) for question in questions], row["instruction_kind"]
+        right, options = row["turns"][0]["answer"], row["options"]
+        alike = [same_answer(kind, right, answer, options) for answer in answers]
+        return [answers, sum(alike) / len(alike), asdict(usage)]
+
+    def _question(self, index: int, row: Row, sample: int) -> Question:
         kind, lang, options = row["instruction_kind"], row["instruction_lang"], row["options"]
         order = [*range(len(options))]
         order = order[sample % max(len(order), 1) :] + order[: sample % max(len(order), 1)]
@@ -63,31 +66,15 @@ class _AsksAgain(Asks):
         request = self.request(prompt, row, answer, sample=sample)
         return Question(index, lang, request, about=order)
 
-    def _slots(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _slots(self, row: Row) -> dict[str, Any]:
         """What the prompt shows besides the question."""
         return {}
 
 
-def _comparable(row: dict[str, Any]) -> bool:
+def _comparable(row: Row) -> bool:
     """Whether answers to it can be compared."""
     known = row["instruction_kind"] in _COMPARED and row["instruction_lang"] in INSTRUCTION_LANGS
     return known and bool(row["turns"]) and not row["reply_problem"]
-
-
-def _no_problem(*_: Question | Reply) -> None:
-    """Whatever is answered is an answer."""
-
-
-def _agreement(row: dict[str, Any], questions: list[Question]) -> list[Any]:
-    """The answers, the share of those that agree, and what they took."""
-    usage = all_answered(questions)
-    if not questions:
-        return []
-    answers, kind = [_answer(question) for question in questions], row["instruction_kind"]
-    alike = [
-        same_answer(kind, row["turns"][0]["answer"], answer, row["options"]) for answer in answers
-    ]
-    return [answers, sum(alike) / len(alike), asdict(usage)]
 
 
 def _answer(question: Question) -> str:
@@ -124,7 +111,7 @@ class AnswerAgain(_AsksAgain):
 
     samples: int = Field(3, ge=1, description="how often a question is asked")
 
-    def _slots(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _slots(self, row: Row) -> dict[str, Any]:
         other = "en" if row["instruction_lang"] == "zh" else "zh"
         caption = row[f"caption_{row['instruction_lang']}"] or row[f"caption_{other}"]
         return {"caption": caption, "texts": row["image_text"]}

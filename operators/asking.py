@@ -8,7 +8,8 @@ finding about the row, kept with its reason, because asking again gives the same
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ import pyarrow as pa
 from PIL import Image
 from pydantic import Field
 
-from operators.base import Operator, RowResults, measured
+from operators.base import Operator, by_row, measured
 from operators.chat import Answer, Chat, Message, Part, Picture, Reply, Request, Text
 from operators.chat_client import open_chat
 from operators.chat_model import ChatModel
@@ -28,6 +29,9 @@ _ANSWERED_BADLY = frozenset({"malformed", "truncated", "refused", "empty"})
 _PICTURE = ("image_data", "image_format")
 _SHOWN_AS_IT_IS = frozenset({"jpeg", "png", "webp"})
 _JPEG_QUALITY = 90
+
+
+Row = dict[str, Any]
 
 
 class Unanswered(Exception):
@@ -108,13 +112,37 @@ class Asks(Operator[Chat]):
             messages, dict(answer) if answer else None, sample=sample, tag=self.tag
         )
 
-    def ask(self, chat: Chat, questions: Sequence[Question], check: Check) -> None:
+    @abstractmethod
+    def questions(self, rows: Sequence[Row]) -> list[Question]:
+        """All that is asked about the rows."""
+
+    def lack(self, question: Question, reply: Reply) -> str | None:
+        """What a reply lacks; None where it can be used as it is."""
+        return None
+
+    @abstractmethod
+    def told(self, row: Row, questions: list[Question], usage: Usage) -> list[Any]:
+        """A row's values by the answers to its questions, and what these took; none: all null."""
+
+    def measure(self, batch: pa.Table, state: Chat) -> pa.Table:
         """Ask everything at once, and once more where a reply has a problem that can be mended."""
-        for question, answer in _answers(chat, questions, [q.request for q in questions]):
-            question.settle(answer, check)
+        rows = batch.to_pylist()
+        questions = self.questions(rows)
+        self._ask(state, questions, [question.request for question in questions])
         again = [question for question in questions if question.repairable is not None]
-        for question, answer in _answers(chat, again, [self._repair(q) for q in again]):
-            question.settle(answer, check)
+        self._ask(state, again, [self._repair(question) for question in again])
+        results = by_row(self._values, rows, by_rows(questions, len(rows)))
+        empty: list[Any] = [None] * len(self.writes)
+        lines = [values or empty for values in results.values]
+        columns = [[line[index] for line in lines] for index in range(len(empty))]
+        return measured(self.writes, columns, results.errors)
+
+    def _ask(self, chat: Chat, questions: Sequence[Question], requests: Sequence[Request]) -> None:
+        for question, answer in zip(questions, chat.ask(requests), strict=True):
+            question.settle(answer, self.lack)
+
+    def _values(self, row: Row, questions: list[Question]) -> list[Any]:
+        return self.told(row, questions, all_answered(questions))
 
     def _repair(self, question: Question) -> Request:
         """The request to write an unusable reply again."""
@@ -140,12 +168,6 @@ def shown(row: Mapping[str, Any], side: int) -> Picture | None:
     file = io.BytesIO()
     small.save(file, "JPEG", quality=_JPEG_QUALITY)
     return Picture(file.getvalue(), "image/jpeg")
-
-
-def _answers(
-    chat: Chat, questions: Sequence[Question], requests: Sequence[Request]
-) -> Iterator[tuple[Question, Answer]]:
-    return zip(questions, chat.ask(requests), strict=True)
 
 
 @dataclass
@@ -224,11 +246,3 @@ def all_answered(questions: Iterable[Question]) -> Usage:
             raise Unanswered(question.unanswered)
         usage.add(question.usage)
     return usage
-
-
-def written(writes: pa.Schema, results: RowResults[list[Any]]) -> pa.Table:
-    """The result table of rows' values; rows without an answer have an error."""
-    empty: list[Any] = [None] * len(writes)
-    lines = [values or empty for values in results.values]
-    columns = [[line[index] for line in lines] for index in range(len(writes))]
-    return measured(writes, columns, results.errors)

@@ -8,15 +8,16 @@ A model that sees nothing is given what the page says of the picture, and has no
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
-from operators.asking import Asks, Question, all_answered, by_rows, written
-from operators.base import Operator, by_row, measured
-from operators.chat import Chat, Reply
+from operators.asking import Asks, Question, Row, Usage
+from operators.base import Operator, measured
+from operators.chat import Reply
 from operators.reply_schemas import reply_schema
 from operators.seeds import Seeds
 from schemas import columns
@@ -79,20 +80,16 @@ class WriteCaptions(Asks):
         200, ge=0, description="least length in either language where there is text in the picture"
     )
 
-    def measure(self, batch: pa.Table, chat: Chat) -> pa.Table:
-        """Ask for a description in each language, and once more where it is unusable or short."""
-        rows = batch.to_pylist()
-        questions = [
+    def questions(self, rows: Sequence[Row]) -> list[Question]:
+        """A description in each language, of pictures of which anything is known."""
+        return [
             self._question(index, row, lang)
             for index, row in enumerate(rows)
             for lang in self.langs
             if self._shows() or _known(row)
         ]
-        self.ask(chat, questions, lambda question, reply: self._lack(question, reply))
-        results = by_row(_captions, by_rows(questions, len(rows)))
-        return written(self.writes, results)
 
-    def _question(self, index: int, row: dict[str, Any], lang: Lang) -> Question:
+    def _question(self, index: int, row: Row, lang: Lang) -> Question:
         data, texts = self.data, row["image_text"]
         slots = {"domain": row["image_keyword"], "knowledge": knowledge(data, row, lang)}
         floor = self._floor(row, lang)
@@ -105,25 +102,37 @@ class WriteCaptions(Asks):
         request = self.request(prompt, row, reply_schema("caption", lang))
         return Question(index, lang, request, about=floor)
 
-    def _floor(self, row: dict[str, Any], lang: Lang) -> int:
+    def _floor(self, row: Row, lang: Lang) -> int:
         if not self._shows():
             return 1
         if row["image_text"]:
             return self.min_with_text
         return self.min_signs_zh if lang == "zh" else self.min_words_en
 
-    def _lack(self, question: Question, reply: Reply) -> str | None:
+    def lack(self, question: Question, reply: Reply) -> str | None:
+        """A description shorter than was asked for."""
         length, floor = _length(_text(reply), question.lang), question.about
         unit = "characters" if question.lang == "zh" else "words"
         lack = f"short: {length} {unit}, at least {floor} were asked for"
         return lack if length < floor else None
 
+    def told(self, row: Row, questions: list[Question], usage: Usage) -> list[Any]:
+        """A picture's values; none where nothing is known of it."""
+        if not questions:
+            return []
+        texts = {q.lang: _text(q.reply) for q in questions if q.reply is not None}
+        en, zh = texts.get("en") or None, texts.get("zh") or None
+        problems = [f"{q.lang}: {q.problem}" for q in questions if q.problem]
+        prompts = "\n\n".join(question.request.prompt for question in questions)
+        lengths = _length(en or "", "en"), _length(zh or "", "zh")
+        return [en, zh, *lengths, "; ".join(problems) or None, prompts, asdict(usage)]
 
-def _known(row: dict[str, Any]) -> bool:
+
+def _known(row: Row) -> bool:
     return any(row[name] for name in CONTEXT)
 
 
-def knowledge(data: Seeds, row: dict[str, Any], lang: str) -> str | None:
+def knowledge(data: Seeds, row: Row, lang: str) -> str | None:
     """What the page says of a row's picture, for prompts."""
     return data.knowledge(
         lang,
@@ -132,19 +141,6 @@ def knowledge(data: Seeds, row: dict[str, Any], lang: str) -> str | None:
         caption=row["image_caption"],
         text=row["page_text"],
     )
-
-
-def _captions(questions: list[Question]) -> list[Any]:
-    """A picture's values; `questions` are those about it, none where nothing is known of it."""
-    if not questions:
-        return []
-    usage = all_answered(questions)
-    texts = {q.lang: _text(q.reply) for q in questions if q.reply is not None}
-    en, zh = texts.get("en") or None, texts.get("zh") or None
-    problems = [f"{q.lang}: {q.problem}" for q in questions if q.problem]
-    prompts = "\n\n".join(question.request.prompt for question in questions)
-    lengths = _length(en or "", "en"), _length(zh or "", "zh")
-    return [en, zh, *lengths, "; ".join(problems) or None, prompts, asdict(usage)]
 
 
 def _text(reply: Reply | None) -> str:

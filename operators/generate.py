@@ -8,17 +8,17 @@ multiple choice is put at a place that a hash decides, so that no letter is favo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
-from operators.asking import Asks, Question, all_answered, by_rows, written
-from operators.base import Operator, by_row, measured
+from operators.asking import Asks, Question, Row, Usage
+from operators.base import Operator, measured
 from operators.captions import CONTEXT, OPTIONAL, Lang, knowledge
-from operators.chat import Chat, Reply
+from operators.chat import Reply
 from operators.coverage import placed
 from operators.instruction_id import instruction_id
 from operators.reply_schemas import reply_schema
@@ -54,7 +54,7 @@ class PictureDomains(Operator[None]):
         """Domains by cues; those that suit any picture where there are no cues."""
         return measured(self.writes, [[self._domains(row) for row in batch.to_pylist()]])
 
-    def _domains(self, row: dict[str, Any]) -> list[str] | None:
+    def _domains(self, row: Row) -> list[str] | None:
         if row["image_sha256"] is None:  # there is no picture to ask about
             return None
         data, keyword = load(self.seeds), row["image_keyword"]
@@ -90,7 +90,7 @@ class _Writes(Asks):
     def _shows(self) -> bool:
         return super()._shows() and self.show_picture
 
-    def _slots(self, row: dict[str, Any], domain: str, lang: Lang) -> dict[str, Any]:
+    def _slots(self, row: Row, domain: str, lang: Lang) -> dict[str, Any]:
         data = self.data
         return {
             "domain": data.domains[domain].shown(lang),
@@ -99,11 +99,11 @@ class _Writes(Asks):
             "texts": row["image_text"],
         }
 
-    def _domains(self, row: dict[str, Any]) -> list[str]:
+    def _domains(self, row: Row) -> list[str]:
         """The picture's domains, without those that are no more."""
         return [name for name in row["picture_domains"] or () if name in self.data.domains]
 
-    def _askable(self, row: dict[str, Any], lang: Lang) -> bool:
+    def _askable(self, row: Row, lang: Lang) -> bool:
         """Whether there is anything to ask about."""
         return self._shows() or _caption(row, lang) is not None
 
@@ -125,10 +125,9 @@ class GenerateInstructions(_Writes):
     seed: int = Field(0, description="another seed, other seed questions")
     captions: bool = Field(True, description="whether descriptions become instructions too")
 
-    def measure(self, batch: pa.Table, chat: Chat) -> pa.Table:
-        """Ask for every kind in every language and domain."""
-        rows = batch.to_pylist()
-        questions = [
+    def questions(self, rows: Sequence[Row]) -> list[Question]:
+        """Every kind in every language and domain."""
+        return [
             self._question(index, row, lang, domain, kind)
             for index, row in enumerate(rows)
             for lang in self.langs
@@ -137,13 +136,8 @@ class GenerateInstructions(_Writes):
             for kind in self.kinds
             if kind in self.data.domains[domain].kinds
         ]
-        self.ask(chat, questions, self._lack)
-        results = by_row(self._told, rows, by_rows(questions, len(rows)))
-        return written(self.writes, results)
 
-    def _question(
-        self, index: int, row: dict[str, Any], lang: Lang, domain: str, kind: Kind
-    ) -> Question:
+    def _question(self, index: int, row: Row, lang: Lang, domain: str, kind: Kind) -> Question:
         picture = _identity(row)
         seeds = self.data.seeds_for(
             domain,
@@ -163,21 +157,20 @@ class GenerateInstructions(_Writes):
         request = self.request(prompt, row, answer)
         return Question(index, lang, request, about=(domain, kind, seeds, picture))
 
-    def _lack(self, question: Question, reply: Reply) -> str | None:
+    def lack(self, question: Question, reply: Reply) -> str | None:
         """What is wrong with the questions of a reply."""
         _, kind, _, picture = question.about
         found = _read(kind, question.lang, reply.data, picture)
         wrong = [problem for _, _, problem in found if problem]
         return "; ".join(dict.fromkeys(wrong)) or None
 
-    def _told(self, row: dict[str, Any], questions: list[Question]) -> list[Any]:
+    def told(self, row: Row, questions: list[Question], usage: Usage) -> list[Any]:
         """A picture's values; none where there was nothing to ask about."""
-        usage = all_answered(questions)
         found = [one for question in questions for one in self._instructions(row, question)]
         found += self._captions(row)
         return [found, asdict(usage)] if found else []
 
-    def _instructions(self, row: dict[str, Any], question: Question) -> Iterable[dict[str, Any]]:
+    def _instructions(self, row: Row, question: Question) -> Iterable[Instruction]:
         """The instructions of a reply; of one that cannot be used, one that says so."""
         domain, kind, seeds, picture = question.about
         make = _Maker(self, row, question, domain, kind, seeds)
@@ -188,7 +181,7 @@ class GenerateInstructions(_Writes):
         for turns, options, problem in found:
             yield make(turns, options, problem, question.usage.usd / len(found))
 
-    def _captions(self, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    def _captions(self, row: Row) -> Iterable[Instruction]:
         """The picture's descriptions as answers; what they cost is told with the descriptions."""
         for lang in self.langs if self.captions else ():
             text = row[f"caption_{lang}"]
@@ -214,21 +207,17 @@ class ExpandInstructions(_Writes):
     min_rounds: int = Field(3, ge=2, description="least rounds of a conversation")
     max_rounds: int = Field(5, ge=2, description="most rounds of a conversation")
 
-    def measure(self, batch: pa.Table, chat: Chat) -> pa.Table:
-        """Ask for one conversation about each picture in each language."""
-        rows = batch.to_pylist()
-        questions = [
+    def questions(self, rows: Sequence[Row]) -> list[Question]:
+        """One conversation about each picture in each language."""
+        return [
             self._question(index, row, lang, domain)
             for index, row in enumerate(rows)
             for lang in self.langs
             for domain in self._domains(row)[:1]
             if self._askable(row, lang)
         ]
-        self.ask(chat, questions, self._lack)
-        results = by_row(self._told, rows, by_rows(questions, len(rows)))
-        return written(self.writes, results)
 
-    def _question(self, index: int, row: dict[str, Any], lang: Lang, domain: str) -> Question:
+    def _question(self, index: int, row: Row, lang: Lang, domain: str) -> Question:
         examples = [
             f"{turn['question']} {turn['answer']}"
             for found in row["candidates"] or ()
@@ -244,12 +233,13 @@ class ExpandInstructions(_Writes):
         )
         return Question(index, lang, self.request(prompt, row, answer), about=domain)
 
-    def _lack(self, question: Question, reply: Reply) -> str | None:
+    def lack(self, question: Question, reply: Reply) -> str | None:
+        """Empty rounds."""
         _, _, problem = _conversation(reply.data)
         return problem
 
-    def _told(self, row: dict[str, Any], questions: list[Question]) -> list[Any]:
-        usage = all_answered(questions)
+    def told(self, row: Row, questions: list[Question], usage: Usage) -> list[Any]:
+        """A picture's values; none where there was nothing to ask about."""
         found = []
         for question in questions:
             make = _Maker(self, row, question, question.about, "multi_round", [])
@@ -264,6 +254,8 @@ class ExpandInstructions(_Writes):
 
 # --- Replies as instructions ---------------------------------------------------------------------
 
+Instruction = dict[str, Any]
+"""A row of `INSTRUCTION`."""
 Turns = list[tuple[str, str]]
 Found = tuple[Turns, list[str], str | None]
 """Rounds, options, and what is wrong with them."""
@@ -312,7 +304,7 @@ class _Maker:
     """Makes instructions of the replies to one question."""
 
     def __init__(
-        self, operator: _Writes, row: dict[str, Any], question: Question, domain: str, kind: str,
+        self, operator: _Writes, row: Row, question: Question, domain: str, kind: str,
         seeds: list[Seed],
     ) -> None:  # fmt: skip
         self.operator, self.row, self.question = operator, row, question
@@ -320,7 +312,7 @@ class _Maker:
 
     def __call__(
         self, turns: Turns, options: list[str], problem: str | None, usd: float
-    ) -> dict[str, Any]:
+    ) -> Instruction:
         data, lang = self.operator.data, self.question.lang
         asked = turns[0][0] if turns else self.question.request.key
         return _instruction(
@@ -335,7 +327,7 @@ class _Maker:
 
 
 def _instruction(
-    row: dict[str, Any],
+    row: Row,
     kind: str,
     domain: str,
     lang: str,
@@ -348,7 +340,7 @@ def _instruction(
     model: str,
     usd: float = 0.0,
     problem: str | None = None,
-) -> dict[str, Any]:
+) -> Instruction:
     """An instruction as a row of `INSTRUCTION`."""
     return {
         "instruction_id": instruction_id(_identity(row), kind, lang, turns, options),
@@ -368,12 +360,12 @@ def _instruction(
     }
 
 
-def _identity(row: dict[str, Any]) -> str:
+def _identity(row: Row) -> str:
     """What stands for the picture: its bytes, or its address where they are not at hand."""
     return str(row["image_sha256"] or row["image_url"])
 
 
-def _caption(row: dict[str, Any], lang: str) -> str | None:
+def _caption(row: Row, lang: str) -> str | None:
     """The description in a language, else in the other one."""
     other = "en" if lang == "zh" else "zh"
     caption: str | None = row[f"caption_{lang}"] or row[f"caption_{other}"]
