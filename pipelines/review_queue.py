@@ -145,26 +145,23 @@ def fraction(seed: int, purpose: str, name: str) -> float:
 def sampled(items: Iterable[ReviewItem], plan: ReviewPlan) -> list[ReviewItem]:
     """The rows that the plan picks, in the order in which they are reviewed.
 
-    A row is picked by its own hash, so more rows or a greater share take no row away, and whatever
-    was reviewed when people stop is a random sample. Of a domain and kind with a share above 0, at
-    least one row is picked. Rows of the same content are one.
+    A row is picked by its own hash, so a greater share takes no row away, nor do more rows where
+    there is no `count`; and whatever was reviewed when people stop is a random sample. Of a domain
+    and kind with a share above 0, at least one row is picked. Rows of the same content are one.
     """
-    cells: defaultdict[tuple[str, str], dict[str, tuple[float, ReviewItem]]] = defaultdict(dict)
+    cells: defaultdict[tuple[str, str], dict[str, ReviewItem]] = defaultdict(dict)
     for item in items:
-        place = fraction(plan.seed, "sample", item.instruction_id)
-        cells[item.cell].setdefault(item.instruction_id, (place, item))
-    picked: list[tuple[float, ReviewItem]] = []
+        cells[item.cell].setdefault(item.instruction_id, item)
+    picked: list[ReviewItem] = []
     for cell, rows in cells.items():
         quota = _quota(plan, cell)
-        ordered = sorted(rows.values(), key=lambda row: row[0])
-        inside = [row for row in ordered if row[0] < quota.share]
+        places = {name: fraction(plan.seed, "sample", name) for name in rows}
+        ordered = sorted(rows, key=places.__getitem__)
+        inside = [name for name in ordered if places[name] < quota.share]
         if quota.share and not inside:
             inside = ordered[:1]
-        picked += inside if quota.count is None else inside[: quota.count]
-    order = {
-        item.instruction_id: fraction(plan.seed, "order", item.instruction_id) for _, item in picked
-    }
-    return sorted((item for _, item in picked), key=lambda item: order[item.instruction_id])
+        picked += [rows[name] for name in inside[: quota.count]]
+    return sorted(picked, key=lambda item: fraction(plan.seed, "order", item.instruction_id))
 
 
 def _quota(plan: ReviewPlan, cell: tuple[str, str]) -> Quota:
@@ -298,6 +295,8 @@ class ReviewQueue:
         Raises:
             NotAllowed: there is no such row, or the edit or reason is not one.
         """
+        if self.reviews.knows(entry):
+            return
         item = self.items.get(name)
         if item is None:
             raise NotAllowed("this row is not under review any more")
@@ -322,10 +321,10 @@ class ReviewQueue:
             options=written and written[1],
             seconds=round(self._credible(name, reviewer, seconds), 2),
         )
-        if self.log.add(decision):
-            self.release(reviewer, [name])
-            self._place(name)
-            self._judge(self._batch[name])
+        self.log.add(decision)
+        self.release(reviewer, [name])
+        self._place(name)
+        self._judge(self._batch[name])
 
     def undo(self, reviewer: str, entry: str, time: str) -> ReviewItem | None:
         """Take back the reviewer's latest decision that counts; the row, now theirs again."""
@@ -335,9 +334,11 @@ class ReviewQueue:
             if known is None:
                 return None
             self._take_back(known, entry, time)
-        now = self._clock()
-        self._leases[known.instruction_id] = _Lease(reviewer, now, now + self.plan.lease_seconds)
-        return self.items[known.instruction_id]
+        item = self.items.get(known.instruction_id)
+        if item is not None:
+            now = self._clock()
+            self._leases[item.instruction_id] = _Lease(reviewer, now, now + self.plan.lease_seconds)
+        return item
 
     def take_skips_back(self, reviewer: str, entry: str, time: str) -> None:
         """Let the reviewer have the rows again that they skipped."""

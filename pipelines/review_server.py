@@ -40,7 +40,10 @@ _FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _SHOWN_AS_THEY_ARE = ("jpeg", "png", "gif", "webp", "avif")
-_LEADS_ON = '<!DOCTYPE html><title>Review</title><meta http-equiv="refresh" content="0;url=/">'
+_LEADS_ON = (
+    '<!DOCTYPE html><title>Review</title><link rel="icon" href="icon.svg">'
+    '<meta http-equiv="refresh" content="0;url=/">'
+)
 _MAX_BODY = 1 << 20
 _MAX_TEXT = 20_000
 _HEADERS = {

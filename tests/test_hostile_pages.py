@@ -6,9 +6,11 @@ import os
 import re
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,6 +124,27 @@ def test_an_excess_is_an_error_before_the_page_is_parsed() -> None:
     with pytest.raises(PageTooComplex, match="too many elements left open"):
         read_page("<div>" * 1_000_000)
     assert time.process_time() - started < 5
+
+
+_FORMATS = (
+    *("<", "</", "b", "B", "big", "Strong", "tt", "s", "font", "em>", "<b>", "</b>", "<I a=b>"),
+    *("</i>", " ", ">", "/", "\x1c", "\v", "é"),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(_FORMATS), max_size=60).map("".join))
+def test_the_bound_on_reopened_formatting_reads_tags_as_the_pattern_does(markup: str) -> None:
+    cost = operators.markup_cost
+    html, left_open, expected = markup.encode(), Counter[bytes](), 0
+    tags = {tag.start(): tag for tag in cost._FORMATTING_TAG.finditer(html)}
+    for place in (sign.start() for sign in re.finditer(b"<", html)):
+        if place in tags:
+            name = tags[place][2].lower()
+            left_open[name] += 1 if not tags[place][1] else -min(left_open[name], 1)
+        expected += left_open.total()
+    codes = np.frombuffer(html, np.uint8)
+    assert cost._most_reopened(codes, cost._NAMES, cost._AFTER_NAME) == expected
 
 
 # --- Regular expressions ------------------------------------------------------------------------

@@ -441,6 +441,18 @@ def test_an_undo_that_is_sent_twice_takes_one_decision_back() -> None:
     assert review.queue.reviews.rows["Ann"] == 1
 
 
+def test_a_line_that_is_sent_again_after_its_row_went_is_no_trouble(tmp_path: Path) -> None:
+    review = Review(1, ONCE, tmp_path)
+    review.decide("Ann", "plain0")
+    review.undo("Ann")
+    assert isinstance(review.log, ReviewLog)
+    review.log.close()
+    later = Review([plain(7)], ONCE, tmp_path)
+    later.queue.decide("Ann", "entry-1", "plain0", "accept", seconds=1, time="2026")
+    assert later.queue.undo("Ann", "entry-2", "2026") is None
+    assert len(later.queue.reviews.decisions) == 2
+
+
 def test_a_batch_with_too_many_disagreements_is_returned_and_reviewed_again(tmp_path: Path) -> None:
     plan = ReviewPlan(
         second_opinion_share=0,

@@ -144,7 +144,10 @@ async function fillUp() {
     try {
       said = await ask("api/next", { have: held() });
     } catch (error) {
-      trouble(error.status === 401 ? error.message : "The server does not answer");
+      // That a decision waits is the weightier news, and is told by the outbox.
+      if (!outbox.lines.length) {
+        trouble(error.status === 401 ? error.message : "The server does not answer");
+      }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       continue;
     }
