@@ -390,25 +390,25 @@ class Corpus:
         """
         view = self.instructions_view
         names = list(columns or view.table.born.names)
-        of_pictures = [name for name in names if name not in view.columns]
-        own = [name for name in names if name in view.columns]
-        parts = [
-            self._with_pictures(record, own, of_pictures) for record in self.instruction_records
-        ]
+        parts = [self.instructions_of(record, names) for record in self.instruction_records]
         frame = pl.concat(parts) if parts else pl.DataFrame(schema=[*names, "kept", "dropped_by"])
-        frame = frame if kept is None else frame.filter(pl.col("kept") == kept)
-        return frame.select(*names, "kept", "dropped_by")
+        return frame if kept is None else frame.filter(pl.col("kept") == kept)
 
-    def _with_pictures(
-        self, record: UnitRecord, own: list[str], of_pictures: list[str]
-    ) -> pl.DataFrame:
+    def instructions_of(self, record: UnitRecord, names: Sequence[str]) -> pl.DataFrame:
+        """The same of one unit of instructions, all of its rows in order.
+
+        Raises:
+            CorpusError: no such column.
+        """
         view = self.instructions_view
+        own = [name for name in names if name in view.columns]
+        of_picture = [name for name in names if name not in view.columns]
         frame = view.frame([record], list(dict.fromkeys([*own, PICTURE_ROW])), kept=None)
-        if not of_pictures:
-            return frame
-        home = next(r for r in self.records if r.unit == born_in(record.unit))
-        pictures = self._documents_view.frame([home], of_pictures, kept=None)
-        return frame.hstack(pictures.select(of_pictures)[frame[PICTURE_ROW].to_list()])
+        if of_picture:
+            home = next(r for r in self.records if r.unit == born_in(record.unit))
+            pictures = self._documents_view.frame([home], of_picture, kept=None)
+            frame = frame.hstack(pictures.select(of_picture)[frame[PICTURE_ROW].to_list()])
+        return frame.select(*names, "kept", "dropped_by")
 
     @cached_property
     def _captures(self) -> dict[str, tuple[int, dict[str, Any]]]:
@@ -423,22 +423,30 @@ class Corpus:
         """The image captures that the inputs hold, one row a URL."""
         return pl.DataFrame([row for _, row in self._captures.values()])
 
+    @property
+    def _table_of_images(self) -> tuple[TableView | None, list[UnitRecord]]:
+        """The table of images, which may be the job's own, and the records of its units."""
+        if self._documents_view.table is PICTURES:
+            return self._documents_view, self.records
+        return self.images_view, self.image_records
+
     @cached_property
     def _fetched(self) -> dict[str, tuple[UnitRecord, int]]:
         """Where each image's row is."""
         found: dict[str, tuple[UnitRecord, int]] = {}
-        if self.images_view is not None and "image_data" in self.images_view.columns:
-            for record in self.image_records:
+        view, records = self._table_of_images
+        if view is not None and "image_data" in view.columns:
+            for record in records:
                 urls = self.store.read(f"units/{record.unit}.parquet", ["image_url"])["image_url"]
                 found |= {url: (record, row) for row, url in enumerate(urls.to_pylist())}
         return found
 
     def image(self, url: str) -> bytes | None:
         """The bytes of an image as fetched, or as the inputs hold it; None when there are none."""
-        if url in self._fetched:
-            assert self.images_view is not None
+        view, _ = self._table_of_images
+        if view is not None and url in self._fetched:
             record, row = self._fetched[url]
-            path = self.images_view.paths(record)["image_data"]
+            path = view.paths(record)["image_data"]
             data: bytes | None = self._bytes(path)[row].as_py()
             if data is not None:
                 return data

@@ -152,6 +152,10 @@ class Job(_Strict):
     rules: Rules = Field(default_factory=Rules, description="what is kept")
     export: list[ExportSpec] = Field(default_factory=list, description="what is written")
     target: Target | None = Field(None, description="how many instructions, and of which kinds")
+    review: dict[str, Any] = Field(
+        default_factory=dict,
+        description="which instructions people review, and how often; docs/review.md",
+    )
     unit_rows: int = Field(2000, ge=1, le=100_000, description="rows in a unit of work")
     max_error_rate: float = Field(
         0.01, ge=0, le=1, description="share of documents that may fail before the run stops"

@@ -1,0 +1,110 @@
+"""What people want to know of a finished corpus of instructions: rows to review, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple
+from typing import Any
+
+from operators.chat_price import Usage
+from operators.rules import LEVELS, Expression, parse
+from pipelines.corpus import Corpus
+from pipelines.review_queue import ReviewItem, VerdictFact, review_item
+from schemas.columns import USAGE, column
+
+_REVIEWED = "review_"
+"""Rules that ask for such columns speak of what reviewers said already."""
+_SHOWN = (
+    *("instruction_id", "instruction_kind", "instruction_domain", "instruction_lang"),
+    *("turns", "options", "answer_prompt", "image_url"),
+    *("caption_en", "caption_zh", "image_caption", "image_alt", "image_text", "page_title"),
+)
+
+
+def review_items(corpus: Corpus) -> Iterator[ReviewItem]:
+    """The instructions that all rules keep but for those about reviews, in corpus order.
+
+    Raises:
+        CorpusError: the job makes no instructions.
+    """
+    view = corpus.instructions_view
+    rules = [rule for rule in view.rules if rule["table"] == view.table.name]
+    conditions = {r["name"]: parse(r["expression"], LEVELS["instructions"]) for r in rules}
+    about_reviews = {
+        name for name, said in conditions.items() if any(map(_is_review, said.columns))
+    }
+    known = {*view.columns, *corpus.columns}
+    asked = {name for said in conditions.values() for name in said.columns}
+    names = [name for name in dict.fromkeys([*_SHOWN, *sorted(asked)]) if name in known]
+    for record in corpus.instruction_records:
+        frame = corpus.instructions_of(record, names)
+        verdicts = view.verdicts(record).to_pylist()
+        for row, verdict in zip(frame.iter_rows(named=True), verdicts, strict=True):
+            if verdict["dropped_by"] is None or verdict["dropped_by"] in about_reviews:
+                yield _item(corpus, row, verdict, conditions)
+
+
+def _is_review(name: str) -> bool:
+    return name.startswith(_REVIEWED)
+
+
+def _item(
+    corpus: Corpus, row: dict[str, Any], verdict: dict[str, Any], rules: dict[str, Expression]
+) -> ReviewItem:
+    facts = [
+        VerdictFact(name, bool(verdict[f"rule.{name}"]), _values(row, said))
+        for name, said in rules.items()
+        if verdict.get(f"rule.{name}") is not None and not any(map(_is_review, said.columns))
+    ]
+    return review_item(row, facts, lambda: corpus.image(row["image_url"]))
+
+
+def _values(row: dict[str, Any], rule: Expression) -> str:
+    """The measured values that a rule looks at, as words."""
+    shown = ((name, row[name]) for name in sorted(rule.columns))
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in shown
+        if not isinstance(value, list)
+    )
+
+
+def usage_by_picture(corpus: Corpus) -> list[dict[str, Usage]]:
+    """What asking models took, by stage, for each picture that one was asked about.
+
+    What a picture's instructions took counts with it. Requests that were answered from the cache
+    count with what they took when they were asked.
+    """
+    view, born = corpus.instructions_view, corpus.columns[0]
+    outer, inner = _usages(corpus.stages), _usages(view.stages)
+    found: dict[str, dict[str, Usage]] = {}
+    for usages, frame in (
+        (outer, corpus.documents(born, *outer.values())),
+        (inner, corpus.instructions(born, *inner.values())),
+    ):
+        for row in frame.iter_rows(named=True):
+            for stage, name in usages.items():
+                if row[name] is not None:
+                    empty = dict.fromkeys([*outer, *inner], Usage(0, 0, 0))
+                    picture = found.setdefault(row[born], empty)
+                    picture[stage] = add_usage([picture[stage], _usage(row[name])])
+    return list(found.values())
+
+
+def add_usage(parts: Iterable[Usage]) -> Usage:
+    """What several things took together."""
+    return Usage(*(sum(values) for values in zip(*map(astuple, parts), strict=True)))
+
+
+def _usage(row: dict[str, Any]) -> Usage:
+    return Usage(row["prompt_tokens"], row["completion_tokens"], row["usd"])
+
+
+def _usages(stages: list[dict[str, Any]]) -> dict[str, str]:
+    """The stages that ask models, each with the column that tells what that took."""
+    return {
+        stage["name"]: name
+        for stage in stages
+        for name in stage["columns"]
+        if column(name).type == USAGE
+    }
