@@ -25,12 +25,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Turns web archives into interleaved image-text corpora.\n\n"
+        "Turns web archives into interleaved image-text corpora, and pictures into instructions "
+        "about them.\n\n"
         "A job file says what is read, measured, kept and written. 'omniloom run' brings all of "
         "it up to date and computes only what is missing; run it again after a kill, an edit or "
         "a new input.\n\n"
         "Exit codes: 0 done, 1 the run failed, 2 the job or the command is wrong, 3 too many "
-        "rows failed, 130 interrupted."
+        "rows failed, 4 the budget for models is spent, 5 a target or quota is missed, 130 "
+        "interrupted."
     ),
 )
 
@@ -101,12 +103,106 @@ def plan(
     sample: Annotated[
         int, typer.Option(min=0, help="documents to time each stage on; 0: do not time")
     ] = 24,
+    why_miss: Annotated[
+        bool,
+        typer.Option(
+            "--why-miss",
+            help="say instead what models would be asked that no kept answer covers, and why; "
+            "nobody is asked",
+        ),
+    ] = False,
 ) -> None:
     """Check a job and show what a run would do: stages, columns, units to compute, seconds."""
+    if why_miss:
+        from pipelines.price import why_miss as misses
+        from pipelines.tables import print_misses
+
+        print_misses(misses(_load(job)))
+        return
     from pipelines.estimate import estimate
     from pipelines.tables import print_estimate
 
     print_estimate(estimate(_load(job), sample))
+
+
+@app.command()
+def price(
+    job: JobArgument,
+    rows: Annotated[int, typer.Option(min=2, help="pictures of the pilot, about")] = 20,
+) -> None:
+    """Run a pilot of a few pictures, and say what asking models about all of them will cost.
+
+    The pilot is paid for and is part of the job: 'omniloom run' does not ask for it again.
+    """
+    from pipelines.price import price as price_of
+    from pipelines.tables import print_price
+
+    print_price(price_of(_load(job), rows, _progress()))
+
+
+@app.command()
+def review(
+    job: JobArgument,
+    reviewer: Annotated[
+        str | None, typer.Option(help="who reviews; default: the page asks")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="on 127.0.0.1; 0: any that is free")
+    ] = 0,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="open the page in a browser")
+    ] = True,
+    figures_: Annotated[
+        bool,
+        typer.Option("--figures", help="print agreement, reviewers and returned batches, and stop"),
+    ] = False,
+) -> None:
+    """Serve a page on which people accept, edit or reject instructions, by keyboard.
+
+    Which ones is said in the job's 'review'. Decisions are kept as they are made; run the job
+    again to take them up. docs/review.md shows the page and its keys.
+    """
+    from pipelines.instruction_corpus import review_folder, review_items
+    from pipelines.review_queue import ReviewPlan, ReviewQueue
+
+    jobfile = _load(job)
+    plan, folder = ReviewPlan.model_validate(jobfile.job.review), review_folder(jobfile)
+    items = review_items(_open(job, None))
+    if figures_:
+        from operators.review_decisions import read_reviews
+        from pipelines.review_figures import figures
+        from pipelines.review_log import InMemory
+        from pipelines.review_report import print_review
+
+        print_review(figures(ReviewQueue(items, plan, InMemory(read_reviews(folder)))))
+        return
+    from pipelines.review_server import serve
+
+    serve(items, plan, folder, reviewer, port, browser, _say)
+
+
+@app.command()
+def cost(
+    job: JobArgument,
+    wage: Annotated[float, typer.Option(min=0, help="US dollars of an hour of review")] = 15.0,
+    manual_minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="minutes that a row takes by hand; default: as the review page measured",
+        ),
+    ] = None,
+) -> None:
+    """What a job's instructions cost: models, reviewers, a row, and its ratio to manual work."""
+    from operators.review_decisions import read_reviews
+    from pipelines.cost import cost_figures, print_cost
+    from pipelines.instruction_corpus import review_folder, usd_by_stage
+    from pipelines.review_figures import effort
+
+    corpus = _open(job, None)
+    spent = effort(read_reviews(review_folder(_load(job))))
+    accepted = corpus.instructions("instruction_id", kept=True).height
+    print_cost(cost_figures(usd_by_stage(corpus), spent, accepted, wage, manual_minutes))
 
 
 @app.command()

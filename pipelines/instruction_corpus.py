@@ -7,10 +7,14 @@ from dataclasses import astuple
 from typing import Any
 
 from operators.chat_price import Usage
+from operators.review_outcome import ReviewOutcome
 from operators.rules import LEVELS, Expression, parse
 from pipelines.corpus import Corpus
+from pipelines.jobfile import JobFile
+from pipelines.plan import compile_plan
 from pipelines.review_queue import ReviewItem, VerdictFact, review_item
 from schemas.columns import USAGE, column
+from schemas.errors import CorpusError
 
 _REVIEWED = "review_"
 """Rules that ask for such columns speak of what reviewers said already."""
@@ -56,7 +60,7 @@ def _item(
         for name, said in rules.items()
         if verdict.get(f"rule.{name}") is not None and not any(map(_is_review, said.columns))
     ]
-    return review_item(row, facts, lambda: corpus.image(row["image_url"]))
+    return review_item(row, lambda: corpus.image(row["image_url"]), facts)
 
 
 def _values(row: dict[str, Any], rule: Expression) -> str:
@@ -89,6 +93,22 @@ def usage_by_picture(corpus: Corpus) -> list[dict[str, Usage]]:
                     picture = found.setdefault(row[born], empty)
                     picture[stage] = add_usage([picture[stage], _usage(row[name])])
     return list(found.values())
+
+
+def usd_by_stage(corpus: Corpus) -> dict[str, float]:
+    """What asking models cost, by stage."""
+    found = usage_by_picture(corpus)
+    return {name: sum(row[name].usd for row in found) for name in (found[0] if found else {})}
+
+
+def review_folder(jobfile: JobFile) -> str:
+    """Where the decisions of a job's reviewers are."""
+    plan = compile_plan(jobfile)
+    operators = (stage.operator for stage in plan.every_stage)
+    found = next((one for one in operators if isinstance(one, ReviewOutcome)), None)
+    if found is None:
+        raise CorpusError(f"job '{jobfile.name}' makes no instructions to review")
+    return found.folder
 
 
 def add_usage(parts: Iterable[Usage]) -> Usage:

@@ -12,6 +12,7 @@ from operators.export import FORMATS
 from operators.registry import SOURCES
 from pipelines.plan import RECIPES, RULE_FRAGMENTS
 from pipelines.recipe import Step
+from pipelines.review_queue import ReviewPlan
 from schemas.job import Job
 
 
@@ -39,6 +40,9 @@ def job_schema() -> dict[str, Any]:
     }
     properties["target"].pop("default", None)
     definitions["Target"]["properties"]["quotas"] |= Quotas.model_json_schema()
+    review = ReviewPlan.model_json_schema()
+    definitions |= review.pop("$defs")
+    properties["review"] |= review
     fragments = sorted(path.stem for path in RULE_FRAGMENTS.glob("*.yaml"))
     definitions["Rules"]["properties"]["use"]["items"]["enum"] = fragments
     export = definitions["ExportSpec"]["properties"]

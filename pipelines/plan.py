@@ -30,6 +30,7 @@ from pipelines.instructions import INSTRUCTION_RECIPE
 from pipelines.interleaved import INTERLEAVED
 from pipelines.jobfile import JobFile, Path_, dotted, problems_of, read_yaml
 from pipelines.recipe import Recipe, Step
+from pipelines.review_queue import ReviewPlan
 from schemas.columns import column, seen_by_documents
 from schemas.errors import InputError, JobError, Problem, did_you_mean
 from schemas.job import ExportSpec, RuleSpec
@@ -287,6 +288,7 @@ class _Planner:
         rules = self._rules(plans, parsed)
         plans = {table: replace(plan, rules=rules[table]) for table, plan in plans.items()}
         inner = plans[recipe.inner.name] if by_table[recipe.inner.name] else None
+        self._review()
         plan = replace(plans[recipe.table.name], inner=inner, quotas=self._quotas(recipe))
         self._exported(plan)
         return plan
@@ -314,6 +316,16 @@ class _Planner:
             found = problems_of(error, Quotas, self.jobfile.file, self.jobfile.lines, path)
             self.problems.extend(found)
             return None
+
+    def _review(self) -> None:
+        """The job's sampling plan is one."""
+        try:
+            ReviewPlan.model_validate(self.job.review)
+        except ValidationError as error:
+            found = problems_of(
+                error, ReviewPlan, self.jobfile.file, self.jobfile.lines, ("review",)
+            )
+            self.problems.extend(found)
 
     # Inputs and exports
 

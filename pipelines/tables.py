@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from pipelines.engine import RunResult
 from pipelines.estimate import Estimate
 from pipelines.evaluate import CPU_RATIO, F1, Evaluation, Figures, Measure
 from pipelines.plan import RECIPES, RULE_FRAGMENTS, Plan, read_fragment
+from pipelines.price import Misses, Price
 from pipelines.store import RuleRecord
 from pipelines.summary import BORN, Summary
 from schemas.errors import CorpusError, did_you_mean
@@ -358,3 +360,35 @@ def print_contamination(corpus: Corpus) -> None:
         out.print(f"{safe(name)}:{row} in {documents:,} documents, {kept:,} of them kept")
     if len(items) > _MOST_ITEMS:
         out.print(f"… and {len(items) - _MOST_ITEMS:,} more items")
+
+
+def print_price(found: Price) -> None:
+    """What a pilot tells of the whole: by stage, then together."""
+    out = console()
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("stage", "USD", "90 %", "prompt tokens", "answer tokens"):
+        table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
+    for name, cast in (*found.stages.items(), ("all", found.total)):
+        usd, tokens = cast.usd, (cast.prompt_tokens.mean, cast.completion_tokens.mean)
+        band = f"{usd.low:,.2f} to {usd.high:,.2f}"
+        table.add_row(name, f"{usd.mean:,.2f}", band, *(f"{count:,.0f}" for count in tokens))
+    out.print(f"{found.total.rows} pictures, told from {found.total.pilot_rows} of them")
+    out.print(table)
+    if found.usd_per_row is not None:
+        out.print(
+            f"{found.accepted} instructions of the pilot were accepted: "
+            f"{found.usd_per_row:,.5f} USD each"
+        )
+
+
+def print_misses(found: Iterable[Misses]) -> None:
+    """What stages would ask, and in what it differs from what is kept."""
+    out = console()
+    for stage in found:
+        out.print(
+            f"{stage.stage}: {stage.kept} answers are kept, {stage.missed} would be asked for"
+        )
+        for parts, count in stage.differs.most_common():
+            out.print(f"    {count} differ in {', '.join(parts) or 'all: nothing like it is kept'}")
+        if stage.example is not None and stage.example.diff:
+            out.print(safe("\n".join(f"    {line}" for line in stage.example.diff.splitlines())))

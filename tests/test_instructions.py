@@ -14,12 +14,17 @@ from PIL import Image
 
 from pipelines.corpus import Corpus, open_corpus
 from pipelines.engine import RunOptions, RunResult, run_job
+from pipelines.instruction_corpus import usd_by_stage
 from pipelines.jobfile import parse_job
 from pipelines.plan import compile_plan
+from pipelines.price import price, why_miss
 from pipelines.verify import verify
 from schemas.errors import JobError, QuotasMissed
 from tests.chat_server import ChatServer
 from tests.scripted_model import answer
+
+JOB = "pictures.yaml"
+EDITED = "{domain} {knowledge} {caption} {texts} {seeds} Write something else, 写别的, {count}."
 
 
 def pictures(folder: Path, count: int) -> Path:
@@ -44,7 +49,7 @@ def job(tmp_path: Path, url: str, **changes: Any) -> dict[str, Any]:
         "generate": asks,
         "expand": asks,
         "blind": asks,
-        "consistency": asks,
+        "consistency": asks | {"samples": 2},
     }
     found: dict[str, Any] = {
         "pipeline": "instructions",
@@ -59,7 +64,7 @@ def job(tmp_path: Path, url: str, **changes: Any) -> dict[str, Any]:
 
 
 def run(found: dict[str, Any], options: RunOptions | None = None) -> RunResult:
-    return run_job(parse_job(yaml.safe_dump(found), "pictures.yaml"), options)
+    return run_job(parse_job(yaml.safe_dump(found), JOB), options)
 
 
 def corpus(tmp_path: Path) -> Corpus:
@@ -129,7 +134,9 @@ def test_accepted_instructions_are_exported_in_every_format(tmp_path: Path) -> N
             manifest = json.loads(Path(to[name], "_SUCCESS.json").read_text())
             assert manifest["rows"] == len(kept), name
             assert not verify(to[name]).wrong
-        rows = pq.read_table(sorted(Path(to["instructions_parquet"]).glob("*.parquet"))[0]).to_pylist()
+        rows = pq.read_table(
+            sorted(Path(to["instructions_parquet"]).glob("*.parquet"))[0]
+        ).to_pylist()
         assert {row["instruction_id"] for row in rows} == set(kept["instruction_id"])
         assert {row["image_licence"] for row in rows} == {"CC0-1.0"}
         assert run(wants).shards == result.shards
@@ -140,3 +147,61 @@ def test_an_export_of_documents_is_refused_with_the_formats_that_fit(tmp_path: P
     wrong = job(tmp_path, "http://127.0.0.1:9", export=[{"format": "mmc4", "to": "x"}])
     with pytest.raises(JobError, match=r"no format of instructions.*\n.*'llava_instruct'"):
         compile_plan(parse_job(yaml.safe_dump(wrong)))
+
+
+def priced(tmp_path: Path, url: str, **more: Any) -> dict[str, Any]:
+    """The job, whose model has a price."""
+    found = job(tmp_path, url, **more)
+    prices = {"usd_per_million_prompt": 10.0, "usd_per_million_completion": 100.0}
+    for name in ("caption", "generate", "expand", "blind", "consistency"):
+        found["stages"][name]["model"] |= prices
+    return found
+
+
+def test_a_pilot_tells_what_all_will_cost_and_is_not_paid_twice(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 30)
+    with ChatServer(answer) as server:
+        wants = parse_job(yaml.safe_dump(priced(tmp_path, server.url)), JOB)
+        told = price(wants, 10)
+        asked = server.counts()
+        assert 5 <= told.total.pilot_rows <= 15
+        assert told.total.rows == 30
+        run_job(wants)
+        spent = usd_by_stage(corpus(tmp_path))
+        assert sum(spent.values()) == pytest.approx(told.total.usd.mean)
+        assert sum(forecast.usd.mean for forecast in told.stages.values()) == pytest.approx(
+            told.total.usd.mean
+        )
+        assert all(server.counts()[body] == times for body, times in asked.items())
+
+
+def test_an_edited_prompt_pays_for_what_it_touches_and_says_what(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 3)
+    with ChatServer(answer) as server:
+        first = job(tmp_path, server.url)
+        run(first)
+        before = server.count()
+        assert all(not stage.missed for stage in why_miss(parse_job(yaml.safe_dump(first), JOB)))
+        folder = tmp_path / "seeds"
+        folder.mkdir()
+        prompt = {"system": "writer", "en": EDITED, "zh": EDITED}
+        (folder / "prompts.yaml").write_text(
+            yaml.safe_dump({"prompts": {"short_vqa": prompt}}, allow_unicode=True)
+        )
+        stages = first["stages"] | {
+            "generate": {**first["stages"]["generate"], "seeds": str(folder)}
+        }
+        edited = first | {"stages": stages}
+        missed = {m.stage: m for m in why_miss(parse_job(yaml.safe_dump(edited), JOB))}
+        assert {name: m.missed for name, m in missed.items() if m.missed} == {"generate": 3}
+        generate = missed["generate"]
+        assert list(generate.differs) == [("prompt",)]
+        assert generate.example is not None
+        assert "Write something else" in generate.example.diff
+        assert server.count() == before
+        run(edited)
+        asked_again = server.bodies()[before:]
+        assert sum("Write something else" in str(body) for body in asked_again) == 3
+        others = [body for body in asked_again if "Write something else" not in str(body)]
+        # What hangs on the new answers is asked anew, nothing else: short questions again.
+        assert all("by the water?" in str(body) for body in others)
