@@ -10,12 +10,11 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,13 @@ from operators.chat import Answer, ChatFailure, Message, Part, Picture, Reply, R
 from operators.chat_cache import FILE, ChatCache, Kept, spent, why_miss
 from operators.chat_client import BrokerChat, ReplayChat, open_chat
 from operators.chat_jobs import Job, Outcome, Session
+from operators.chat_limits import Gate
 from operators.chat_model import ChatModel
 from operators.chat_price import Usage, forecast, picture_tokens, prompt_tokens, text_tokens
 from operators.chat_wire import Said, answer, asked, body, is_closed, read_json
 from schemas.errors import BudgetSpent, InputError, StorageError
+from tests.chat_runs import start_run
 from tests.chat_server import Act, ChatServer, parts_of, text_of
-from tests.support import ROOT
 
 SCHEMA = {
     "type": "object",
@@ -457,18 +457,36 @@ def test_retry_after_is_honoured(shared: Opener, as_date: bool) -> None:
     assert 0.9 <= second - first < 6
 
 
-def test_concurrency_falls_when_the_server_is_busy_and_recovers(opened: Opener) -> None:
+def test_concurrency_falls_when_the_server_is_busy_and_recovers() -> None:
+    async def run() -> list[float]:
+        gate = Gate(40)
+        entered = [await gate.enter(1) for _ in range(40)]
+        waiting = asyncio.ensure_future(gate.enter(1))
+        for moment in entered:
+            gate.failed(moment, busy=True)
+            gate.leave()
+        limits = [gate.limit]  # one cut for all that were in flight together
+        later = await waiting
+        gate.failed(later, busy=False)
+        limits.append(gate.limit)
+        needed = 0
+        while gate.limit < 40:
+            gate.succeeded()
+            needed += 1
+        return [*limits, needed]
+
+    busy, failed, needed = asyncio.run(run())
+    assert (busy, failed) == (pytest.approx(24), pytest.approx(21.6))
+    assert needed < 40 * 10
+
+
+def test_a_busy_server_costs_no_row(opened: Opener) -> None:
     def script(sent: dict[str, Any], nth: int) -> Act | str:
-        early = int(text_of(sent).split()[-1]) < 40
-        return Act("busy", status=503, retry_after="0.1") if early and nth == 1 else "fine"
+        return Act("busy", status=503, retry_after="0.1") if nth == 1 else "fine"
 
     with ChatServer(script, latency_s=0.02) as server:
-        chat = opened(model(server.url, max_concurrency=40, attempts=1))
-        replies(chat.ask(many(40)))
-        assert server.most_at_once() == 40
-        assert len(server.bodies()) == 80
-        replies(chat.ask([say(f"late {number}") for number in range(40, 700)]))
-        assert server.most_at_once() == 40
+        replies(opened(model(server.url, max_concurrency=40, attempts=1)).ask(many(60)))
+        assert server.count() == 120
 
 
 def test_requests_a_minute(shared: Opener) -> None:
@@ -679,50 +697,30 @@ def test_a_forecast_needs_a_pilot() -> None:
 
 # --- Who dies -------------------------------------------------------------------------------------
 
-_WORKER = """
-import json, sys
-from operators.chat import ChatFailure
-from operators.chat_client import open_chat
-from tests.test_chat import many, model
-chat = open_chat(model(sys.argv[1], max_concurrency=4), sys.argv[2], idle_s=1.0)
-found = chat.ask(many(int(sys.argv[3])))
-assert not any(isinstance(item, ChatFailure) for item in found), found
-print(json.dumps([item.text for item in found]))
-"""
-_DRIVER = """
-import subprocess, sys
-workers = [subprocess.Popen([sys.executable, "-c", *sys.argv[1:]]) for _ in range(2)]
-sys.exit(max(worker.wait() for worker in workers))
-"""
 
-
-def start(server: ChatServer, folder: Path, count: int) -> subprocess.Popen[bytes]:
-    """A driver and two workers, in a process group of their own."""
-    command = [sys.executable, "-c", _DRIVER, _WORKER, server.url, str(folder), str(count)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, start_new_session=True
-    )
+def killed(run: BaseProcess) -> None:
+    assert run.pid is not None
+    os.killpg(run.pid, signal.SIGKILL)
+    run.join()
+    run.close()
 
 
 def test_twenty_kills_and_every_request_is_sent_once(tmp_path: Path) -> None:
     drawn = random.Random(20)
-    count, kills = 240, 0
-    with ChatServer(latency_s=0.25) as server:
-        while kills < 20:
-            run = start(server, tmp_path, count)
+    count = 240
+    with ChatServer(latency_s=0.1) as server:
+        for _ in range(20):
             before, until = server.count(), time.monotonic() + 20
+            run = start_run(server.url, tmp_path, tmp_path, count)
             # Kill when some more requests are out, so that every kill hits work in flight.
             while server.count() < min(before + drawn.randint(1, 8), count - 4):
                 assert time.monotonic() < until
                 time.sleep(0.02)
-            os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
-            kills += 1
-        run = start(server, tmp_path, count)
-        out, _ = run.communicate()
-        assert run.returncode == 0
-        rows = [json.loads(line) for line in out.splitlines()]
+            assert not list(tmp_path.glob("?.json"))
+            killed(run)
+        run = start_run(server.url, tmp_path, tmp_path, count)
+        run.join(60)
+        rows = [json.loads(path.read_text()) for path in tmp_path.glob("?.json")]
         assert rows == [[f"question {number}" for number in range(count)]] * 2
         assert server.count() == count
         assert set(server.counts().values()) == {1}
@@ -766,11 +764,10 @@ def test_the_broker_ends_when_nobody_needs_it(opened: Opener) -> None:
 
 def test_what_nobody_waits_for_is_not_sent(tmp_path: Path) -> None:
     with ChatServer(latency_s=0.4) as server:
-        run = start(server, tmp_path, 100)
+        run = start_run(server.url, tmp_path, tmp_path, 100)
         while server.count() < 4:
             time.sleep(0.02)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
+        killed(run)
         time.sleep(1.0)
         assert server.count() <= 8
 
