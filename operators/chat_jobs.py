@@ -15,6 +15,7 @@ from operators.chat_wire import Asked
 
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
 _LONGEST_UNKNOWN = 1024
+_GATHER_S = 0.01  # answers that go to disk together
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Expected:
 
 
 class Keeper:
-    """Writes answers: those that arrive while others are written go to disk together."""
+    """Writes answers: those that arrive shortly after each other go to disk together."""
 
     def __init__(self, cache: ChatCache) -> None:
         self._cache = cache
@@ -159,6 +160,7 @@ class Keeper:
 
     async def _write(self) -> None:
         while self._waiting:
+            await asyncio.sleep(_GATHER_S)
             some, self._waiting = self._waiting, []
             try:
                 await self.call(self._cache.put, [fresh for fresh, _ in some])

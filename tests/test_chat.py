@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -884,3 +885,61 @@ def test_a_batch_is_held_to_the_budget(opened: Opener) -> None:
         raised = config.model_copy(update={"budget_usd": 5.0})
         assert len(replies(opened(raised).ask(asks))) == 10
         assert server.count() == 10
+
+
+# --- In the process -------------------------------------------------------------------------------
+
+_STAND_IN = """
+from types import SimpleNamespace
+
+CALLS = []
+
+
+class SamplingParams:
+    def __init__(self, **fields):
+        self.fields = fields
+
+
+class LLM:
+    def __init__(self, **fields):
+        self.fields = fields
+
+    def chat(self, messages, parameters, use_tqdm):
+        CALLS.append((self.fields, messages, [some.fields for some in parameters]))
+        best = SimpleNamespace(text='{"n": 1}', finish_reason="stop", token_ids=[1, 2])
+        return [SimpleNamespace(outputs=[best], prompt_token_ids=[1, 2, 3]) for _ in messages]
+
+
+class GuidedDecodingParams:
+    def __init__(self, json):
+        self.json = json
+
+
+sampling_params = SimpleNamespace(GuidedDecodingParams=GuidedDecodingParams)
+"""
+
+
+def test_what_vllm_is_given_and_what_is_kept_of_it(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library is a stand-in: this says nothing of vLLM itself."""
+    (tmp_path / "vllm.py").write_text(_STAND_IN)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = ChatModel(name="m", mode="vllm", engine={"seed": 3})
+    asks = [*many(3, schema=SCHEMA, parameters={"max_tokens": 9}), say("0", schema=SCHEMA)]
+    found = replies(opened(config).ask([*asks, asks[0]]))
+    assert [reply.data for reply in found] == [{"n": 1}] * 5
+    assert [reply.cached for reply in found] == [False] * 4 + [True]
+    (call,) = sys.modules["vllm"].CALLS
+    assert call[0] == {"model": "m", "seed": 3}
+    assert call[1][0] == [{"role": "user", "content": "question 0"}]
+    assert call[2][0]["max_tokens"] == 9
+    assert call[2][0]["guided_decoding"].json == SCHEMA
+    replay = replies(opened(config.model_copy(update={"mode": "replay"})).ask(asks))
+    assert all(reply.cached for reply in replay)
+    del sys.modules["vllm"]
+
+
+def test_without_vllm_it_says_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="pip install vllm"):
+        open_chat(ChatModel(name="m", mode="vllm"), str(tmp_path))
