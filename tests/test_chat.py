@@ -477,7 +477,7 @@ def test_concurrency_falls_when_the_server_is_busy_and_recovers() -> None:
         return [*limits, needed]
 
     busy, failed, needed = asyncio.run(run())
-    assert (busy, failed) == (pytest.approx(24), pytest.approx(21.6))
+    assert [busy, failed] == pytest.approx([24, 21.6])
     assert needed < 40 * 10
 
 
@@ -503,7 +503,7 @@ def test_tokens_a_minute_count_what_was_used(shared: Opener) -> None:
         began = time.monotonic()
         config = model(server.url, tokens_per_minute=300_000, max_tokens=10, max_concurrency=1)
         replies(shared(config).ask(many(12, sample=2, parameters={"max_tokens": 10})))
-        assert 1.5 < time.monotonic() - began < 10  # 12,000 at 5,000 a second, one at once
+        assert 1.1 < time.monotonic() - began < 10  # 11,000 at 5,000 a second, one at once
 
 
 # --- What is kept ---------------------------------------------------------------------------------
@@ -616,7 +616,9 @@ def test_a_budget_ends_cleanly_and_can_be_raised(opened: Opener) -> None:
 
     with ChatServer(script, latency_s=0.02) as server:
         config = model(server.url, max_concurrency=8, budget_usd=0.5, **PRICES)
-        with pytest.raises(BudgetSpent, match=r"0\.\d+ of 0\.5000 USD .* of 60 .* raise") as first:
+        with pytest.raises(
+            BudgetSpent, match=r"(?s)0\.\d+ of 0\.5000 USD .* of 60 .* raise"
+        ) as first:
             opened(config).ask(asks)
         (sum_first,) = spent(str(opened.folder))
         assert 0.4 <= sum_first.usd <= 0.5 + 8 * 0.02
@@ -636,7 +638,7 @@ def test_a_budget_ends_cleanly_and_can_be_raised(opened: Opener) -> None:
 
 def test_what_is_kept_costs_nothing_under_a_spent_budget(opened: Opener) -> None:
     with ChatServer() as server:
-        config = model(server.url, budget_usd=1.0, **PRICES)
+        config = model(server.url, budget_usd=2.0, **PRICES)
         opened(config).ask([say("x")])
         poor = config.model_copy(update={"budget_usd": 0.0})
         assert replies(opened(poor).ask([say("x")]))[0].cached
@@ -764,13 +766,14 @@ def test_the_broker_ends_when_nobody_needs_it(opened: Opener) -> None:
 
 
 def test_what_nobody_waits_for_is_not_sent(tmp_path: Path) -> None:
-    with ChatServer(latency_s=0.4) as server:
+    with ChatServer(latency_s=0.5) as server:
         run = start_run(server.url, tmp_path, tmp_path, 100)
         while server.count() < 4:
             time.sleep(0.02)
         killed(run)
-        time.sleep(1.0)
-        assert server.count() <= 8
+        then = server.count()
+        time.sleep(1.8)  # three more rounds of four
+        assert server.count() <= then + 4
 
 
 def test_a_broker_elsewhere(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,11 @@ CONCURRENCY, as a step of its pipelines does.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import time
+from pathlib import Path
 
 
 def distilabel(url: str, texts: list[str], concurrency: int) -> list[str]:
@@ -27,10 +29,16 @@ def distilabel(url: str, texts: list[str], concurrency: int) -> list[str]:
 
 
 def curator(url: str, texts: list[str], concurrency: int, folder: str) -> list[str]:
+    # Its tokenizer is fetched at run time; litellm, which it needs, carries the same file.
+    litellm = importlib.util.find_spec("litellm")
+    assert litellm is not None
+    assert litellm.origin is not None
+    tokenizers = Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers"
+    os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(tokenizers))
     from bespokelabs import curator as library
     from datasets import Dataset
 
-    class Echo(library.LLM):
+    class Echo(library.LLM):  # type: ignore[misc]
         def prompt(self, row: dict[str, str]) -> str:
             return row["text"]
 
