@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from operators.asking import Asks, Question, Row, Usage
 from operators.base import Operator, measured
@@ -23,6 +23,16 @@ from operators.seeds import Seeds
 from schemas import columns
 
 Lang = Literal["en", "zh"]
+
+
+def _some(langs: tuple[Lang, ...]) -> tuple[Lang, ...]:
+    if not langs:
+        raise ValueError("give at least one language")
+    return langs
+
+
+Langs = Annotated[tuple[Lang, ...], AfterValidator(_some)]
+"""Languages that are asked for."""
 CONTEXT = ("page_title", "page_text", "image_alt", "image_caption", "image_keyword", "image_text")
 """What is known of a picture besides itself."""
 OPTIONAL = frozenset({"image_text"})
@@ -73,7 +83,7 @@ class WriteCaptions(Asks):
         "caption_usage",
     )
 
-    langs: tuple[Lang, ...] = Field(("en",), min_length=1, description="languages, en or zh")
+    langs: Langs = Field(("en",), description="languages, en or zh")
     min_words_en: int = Field(120, ge=0, description="least words that are asked for in English")
     min_signs_zh: int = Field(200, ge=0, description="least characters asked for in Chinese")
     min_with_text: int = Field(

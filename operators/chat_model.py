@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from operators.chat import Message, Request
 from schemas.errors import InputError
@@ -23,7 +24,6 @@ class ChatModel(BaseModel):
     name: str = Field(min_length=1, description="the model's id, as the server knows it")
     url: str = Field(
         "https://api.openai.com/v1",
-        pattern=r"^(https?://|local:)[^\s]+$",
         description="where its API begins; for Azure https://RESOURCE.openai.azure.com; "
         "local:DISTRIBUTION or local:FILE.gguf is a small model that is started on this machine",
     )
@@ -91,6 +91,13 @@ class ChatModel(BaseModel):
     cache: str | None = Field(
         None, description="folder that keeps every answer; null: the caller gives one"
     )
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        if not re.fullmatch(r"(https?://|local:)\S+", url):
+            raise ValueError("an address begins with http://, https:// or local:")
+        return url
 
     @model_validator(mode="after")
     def _consistent(self) -> ChatModel:

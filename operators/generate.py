@@ -17,7 +17,7 @@ from pydantic import Field
 
 from operators.asking import Asks, Question, Row, Usage
 from operators.base import Operator, measured
-from operators.captions import CONTEXT, OPTIONAL, Lang, knowledge
+from operators.captions import CONTEXT, OPTIONAL, Lang, Langs, knowledge
 from operators.chat import Reply
 from operators.coverage import placed
 from operators.instruction_id import instruction_id
@@ -76,7 +76,7 @@ class _Writes(Asks):
     table = "images"
     optional = OPTIONAL
 
-    langs: tuple[Lang, ...] = Field(("en",), min_length=1, description="languages, en or zh")
+    langs: Langs = Field(("en",), description="languages, en or zh")
     show_picture: bool = Field(
         True, description="whether a model that sees is shown the picture too, or the text alone"
     )

@@ -152,6 +152,11 @@ def _model_at(model: type[BaseModel], loc: Path_) -> type[BaseModel]:
             return ExportSpec
         case ("on", *_) if model is Job:
             return Execution
+        case (str() as name, _, *_) if name in model.model_fields:
+            inner = model.model_fields[name].annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                return _model_at(inner, loc[1:])
+            return model
         case _:
             return model
 
@@ -183,6 +188,8 @@ def _limits(kind: str, context: dict[str, Any]) -> str:
     for key, words in (("ge", "or more"), ("le", "or less")):
         if key in context:
             return f"use {context[key]} {words}"
+    if "multiple_of" in context:
+        return f"use a multiple of {context['multiple_of']}"
     if "gt" in context:
         return f"use more than {context['gt']}"
     names = {

@@ -342,7 +342,7 @@ class _Planner:
                 self.add(path, "an input names exactly one source", hint, wrong or " + ".join(spec))
                 continue
             if SOURCES[kinds[0]].table is not recipe.table:
-                message = f"recipe '{recipe.name}' is made of {recipe.table.name}, which it is not"
+                message = f"recipe '{recipe.name}' does not read such inputs"
                 self.add(path, message, f"name one of {', '.join(sorted(known))}", kinds[0])
                 continue
             for found in self._source_inputs(spec, kinds[0], path):

@@ -13,7 +13,7 @@ import pytest
 from operators.text import TextStatistics
 from pipelines import load_job
 from pipelines.estimate import estimate
-from pipelines.jobfile import parse_job, read_yaml
+from pipelines.jobfile import JobFile, parse_job, read_yaml
 from pipelines.jobschema import job_schema_text
 from pipelines.plan import RECIPES, compile_plan, output_schema
 from pipelines.recipe import Recipe, step
@@ -183,11 +183,31 @@ def test_a_dearer_stage_before_a_cheaper_one_is_warned_about(
     assert "put the cheaper stage first" in warnings[0]
 
 
-@pytest.mark.parametrize("job", sorted((ROOT / "jobs").glob("*.yaml")), ids=lambda p: p.stem)
-def test_bundled_jobs_plan_the_whole_funnel(job: Path) -> None:
+JOBS = [load_job(path) for path in sorted((ROOT / "jobs").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize(
+    "job", [j for j in JOBS if j.job.pipeline == "instructions"], ids=lambda job: job.name
+)
+def test_bundled_jobs_plan_all_steps_from_pictures_to_instructions(
+    job: JobFile, tmp_path: Path
+) -> None:
+    (tmp_path / "picture.png").write_bytes(b"no picture, but a file")
+    inputs = [{"pictures": str(tmp_path)}]
+    plan = compile_plan(replace(job, job=job.job.model_copy(update={"inputs": inputs})))
+    stages = [stage.name for stage in plan.every_stage]
+    steps = ["fetch", "near_images", "caption", "domains", "generate", "expand", "blind", "review"]
+    assert [stage for stage in stages if stage in steps] == steps
+    assert plan.inner is not None
+    assert "reply_problem" in plan.inner.table.born.names
+
+
+@pytest.mark.parametrize(
+    "jobfile", [j for j in JOBS if j.job.pipeline == "interleaved"], ids=lambda job: job.name
+)
+def test_bundled_jobs_plan_the_whole_funnel(jobfile: JobFile) -> None:
     """Those for a cluster with bundled pages in place of a bucket's."""
     pytest.importorskip("torch")
-    jobfile = load_job(job)
     inputs = [{"warc": str(ROOT / "jobs" / "sample" / "sample-en.warc.gz")}]
     plan = compile_plan(replace(jobfile, job=jobfile.job.model_copy(update={"inputs": inputs})))
     stages = [stage.name for stage in plan.every_stage]
@@ -197,7 +217,7 @@ def test_bundled_jobs_plan_the_whole_funnel(job: Path) -> None:
         output_schema(plan).names
     )
     gpus = {stage.name: stage.resources.gpus for stage in plan.every_stage}
-    assert gpus["embed_images"] == (0 if job.stem == "demo" else 1)
+    assert gpus["embed_images"] == (0 if jobfile.name == "demo" else 1)
 
 
 def test_an_estimate_times_stages_over_images_on_what_the_inputs_hold(tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def test_a_file_that_cannot_be_read_is_named(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": "generated"}, "cannot be called"),
+        ({"source": "generated"}, "cannot be called"),
         ({"format": "columns"}, "needs 'columns'"),
         ({"format": "llava", "columns": {"image": "a", "answer": "b"}}, "for format 'columns'"),
         ({"image_name": "x.jpg"}, "no place for the number"),

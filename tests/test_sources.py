@@ -703,7 +703,7 @@ def test_what_is_no_folder_is_an_input_error(name: str, folder: Path) -> None:
 
 
 def test_a_folder_without_pages_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no \.html"):
+    with pytest.raises(InputError, match=r"no \.htm, \.html or \.xhtml"):
         HtmlSource(path=str(tmp_path)).inputs()
 
 
