@@ -4,7 +4,8 @@ A stage's results are reused as long as its operator's name, version, config and
 same. So when values change, `version` must be raised; this test holds the values of every operator
 on the bundled edge cases, and on labelled instructions, and refuses the one without the other.
 Operators over images, and those that read what only images have, have tests of their own; so have
-those that ask models, and those of `BY_MACHINE`, whose last digits depend on the processor. After raising a version:
+those that ask models, and those of `BY_MACHINE`, whose last digits depend on the processor. After
+raising a version:
 UPDATE_GOLDEN=1 python -m pytest tests/test_operator_values.py
 """
 
