@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -56,7 +56,7 @@ class Gathered:
 
 
 class Batches:
-    """The batches of a cache folder. `done` is told how each job ended."""
+    """The batches of a cache folder."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Batches:
                 job.end(None)
             return
         self._waiting[gathered.name] = gathered.jobs
-        self._start(self._submitted(gathered))
+        self._start(self._told(gathered.name, self._submitted(gathered)))
 
     def _begun(self, session: Session) -> Gathered:
         name = secrets.token_hex(16)
@@ -130,13 +130,22 @@ class Batches:
         """Wait for a batch of an earlier run."""
         if name not in self._waiting:
             self._waiting[name] = {}
-            self._start(self._collected(name, job.session))
+            self._start(self._told(name, self._collected(name, job.session)))
         self._waiting[name][job.ask.key] = job
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _told(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work of a batch; whatever stops it, those who wait are told."""
+        try:
+            await work
+        except Failed as failed:
+            self._tell_rest(name, NoAnswer(failed.cause, failed.message))
+        except Exception as error:  # noqa: BLE001  a batch's trouble is not that of others
+            self._tell_rest(name, NoAnswer("internal", type(error).__name__))
 
     async def _submitted(self, gathered: Gathered) -> None:
         self.sending += 1
@@ -150,9 +159,9 @@ class Batches:
             try:
                 id = await self._created(server, name, gathered.path)
             except Failed as failed:
-                await self._ended(name, gathered.usd, 0.0)
-                self._tell_rest(name, NoAnswer(failed.cause, failed.message))
-                return
+                if not failed.again:  # else it may be there: the next run looks for it
+                    await self._ended(name, gathered.usd, 0.0)
+                raise
             await self._keeper.call(self._cache.name_batch, name, id)
         finally:
             self.sending -= 1
@@ -196,19 +205,12 @@ class Batches:
         open: the next run asks again.
         """
         server = Server(self._http, session.model, session.key)
-        try:
-            if (id := self._found.batch_id(name)) is None:
-                id = await self._known(server, name)
-                id = id or await self._created(server, name, self._folder / f"{name}.jsonl")
-                await self._keeper.call(self._cache.name_batch, name, id)
-            batch = await self._finished(server, id)
-            rows = [row async for row in self._rows(server, batch)]
-        except Failed as failed:
-            self._tell_rest(name, NoAnswer(failed.cause, failed.message))
-            return
-        except Exception as error:  # noqa: BLE001  whoever waits is told
-            self._tell_rest(name, NoAnswer("internal", type(error).__name__))
-            return
+        if (id := self._found.batch_id(name)) is None:
+            id = await self._known(server, name)
+            id = id or await self._created(server, name, self._folder / f"{name}.jsonl")
+            await self._keeper.call(self._cache.name_batch, name, id)
+        batch = await self._finished(server, id)
+        rows = [row async for row in self._rows(server, batch)]
         await self._kept(name, session, server, rows)
         cause = "expired" if batch["status"] == "expired" else "missing"
         reason = f"the batch is {batch['status']} and has no answer to this{_errors(batch)}"
@@ -230,7 +232,7 @@ class Batches:
                 wait_s = failed.wait_s or backoff(failures)
             await asyncio.sleep(wait_s)
 
-    async def _rows(self, server: Server, batch: dict[str, Any]) -> Any:
+    async def _rows(self, server: Server, batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         for field_name in ("output_file_id", "error_file_id"):
             if id := batch.get(field_name):
                 for row in _json_lines(await server.content(f"files/{id}/content")):

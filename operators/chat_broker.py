@@ -38,7 +38,6 @@ from operators.chat_jobs import (
     Session,
     Tell,
     backoff,
-    longest_answer,
 )
 from operators.chat_limits import Paused
 from operators.chat_link import Head, Place
@@ -197,14 +196,15 @@ class Broker:
             if not job.waiters:
                 raise Dropped
             expected = self._expected_of(ask)
-            completion = expected.tokens(longest_answer(ask))
-            tokens = ask.prompt_tokens + completion
+            prompt, completion = expected.tokens(ask)
+            tokens = prompt + completion
             await endpoint.requests.take(1)
             await endpoint.tokens.take(tokens)
             if not job.waiters:
                 raise Dropped
-            usd = job.session.model.usd(ask.prompt_tokens, completion)
-            if not await self._purse.reserve(usd, job.session.model.budget_usd):
+            usd = model.usd(prompt, completion)
+            if not await self._purse.reserve(usd, model.budget_usd):
+                endpoint.tokens.give_back(tokens)
                 return OutOfBudget(self._purse.spent)
             said = None
             try:
@@ -220,7 +220,7 @@ class Broker:
                 self._purse.settle(usd, model.usd(*used))
                 endpoint.tokens.give_back(tokens - sum(used))
             endpoint.gate.succeeded()
-            expected.add(said.completion_tokens)
+            expected.add(ask.prompt_tokens, said)
             return said
         finally:
             endpoint.gate.leave()
@@ -245,7 +245,7 @@ class Broker:
         return found
 
     def _expected_of(self, ask: Asked) -> Expected:
-        """How long answers to such requests are."""
+        """What such requests take."""
         return self._expected.setdefault((ask.model, ask.tag), Expected())
 
 

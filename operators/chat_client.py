@@ -194,7 +194,7 @@ class BrokerChat(ReplayChat):
         line = self._line or self._hello()
         most = max(_LEAST_AHEAD, 2 * self.model.max_concurrency)
         if self.model.mode == "batch":
-            most = len(requests)
+            most = len(requests) + 1  # all of them, and then the end
         ahead, spent, ended = 0, None, False
         while True:
             while not ended and spent is None and ahead < most:

@@ -11,10 +11,11 @@ from typing import Any
 
 from operators.chat_cache import ChatCache, Fresh, Kept
 from operators.chat_model import ChatModel
-from operators.chat_wire import Asked
+from operators.chat_wire import Asked, Said
 
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
 _LONGEST_UNKNOWN = 1024
+_GATHER_S = 0.01  # answers that go to disk together
 
 
 @dataclass(frozen=True)
@@ -113,31 +114,40 @@ class Purse:
 
 
 class Expected:
-    """How long answers to one asker are: at first the longest allowed, then mean and deviation."""
+    """What requests of one asker take.
+
+    At first what was estimated, and the longest answer that is allowed. Once some are answered:
+    the estimate times what was reported over what was estimated, and mean and deviation.
+    """
 
     _LEAST = 20
 
     def __init__(self) -> None:
         self._count = 0
+        self._estimated = self._prompts = 0
         self._sum = self._squares = 0.0
 
-    def add(self, tokens: int) -> None:
-        """One answer was so long."""
+    def add(self, estimated: int, said: Said) -> None:
+        """One answer, whose prompt was thought to have so many tokens."""
         self._count += 1
-        self._sum += tokens
-        self._squares += tokens * tokens
+        self._estimated += estimated
+        self._prompts += said.prompt_tokens
+        self._sum += said.completion_tokens
+        self._squares += said.completion_tokens**2
 
-    def tokens(self, longest: int) -> float:
-        """What to reserve for the next."""
+    def tokens(self, ask: Asked) -> tuple[float, float]:
+        """Of prompt and answer, to reserve for the next."""
+        longest = float(longest_answer(ask))
         if self._count < self._LEAST:
-            return longest
+            return ask.prompt_tokens, longest
         mean = self._sum / self._count
         deviation = max(0.0, self._squares / self._count - mean * mean) ** 0.5
-        return min(longest, mean + 2 * deviation)
+        prompt = ask.prompt_tokens * self._prompts / max(1, self._estimated)
+        return prompt, min(longest, mean + 2 * deviation)
 
 
 class Keeper:
-    """Writes answers: those that arrive while others are written go to disk together."""
+    """Writes answers: those that arrive shortly after each other go to disk together."""
 
     def __init__(self, cache: ChatCache) -> None:
         self._cache = cache
@@ -159,6 +169,7 @@ class Keeper:
 
     async def _write(self) -> None:
         while self._waiting:
+            await asyncio.sleep(_GATHER_S)
             some, self._waiting = self._waiting, []
             try:
                 await self.call(self._cache.put, [fresh for fresh, _ in some])

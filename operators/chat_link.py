@@ -140,7 +140,7 @@ class Line:
         self._socket.close()
 
     def _exactly(self, size: int) -> bytes:
-        data = self._stream.read(size)
+        data: bytes = self._stream.read(size)
         if len(data) < size:
             raise ConnectionResetError("the broker hung up")
         return data

@@ -11,18 +11,21 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import pyarrow as pa
+from pydantic import Field, model_validator
 
-from operators.files import expand, is_remote
+from operators.files import is_remote, open_input
 from operators.qa_content import BadRow, instruction_of, text_of
 from operators.qa_files import opened
 from operators.qa_formats import FormatName, QaColumns, Reading, Record, records
-from operators.sources import Skipped
+from operators.sources import ChangedInput, Found, PooledPicture, Skipped, Source
 from schemas.errors import InputError
+from schemas.tables import PICTURES, Table
 
 _ADDRESSES = ("http://", "https://", "s3://", "data:")
+_HASHED = "sha256:"
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,13 @@ class Imported:
     data: bytes | None = None
 
 
-class QaSet(BaseModel):
-    """A public set of questions about pictures."""
+class QaSet(Source):
+    """A public set of questions about pictures, in one of the common formats (docs/qa-sets.md)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    name = "qa_set"
+    table: ClassVar[Table] = PICTURES
 
-    path: str = Field(min_length=1, description="file or glob pattern, local or s3://")
-    name: str = Field(min_length=1, description="name of the set: the source of its instructions")
+    source: str = Field(min_length=1, description="name of the set, told with its instructions")
     domain: str = Field(min_length=1, description="domain of its instructions")
     licence: str | None = Field(None, description="licence of the set, best as SPDX names it")
     format: FormatName | None = Field(None, description="how it is written; default: as it looks")
@@ -63,7 +66,7 @@ class QaSet(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> QaSet:
-        if self.name == "generated":
+        if self.source == "generated":
             raise ValueError("a set cannot be called 'generated': that is what is not of a set")
         if self.columns and self.format not in (None, "columns"):
             raise ValueError("'columns' is for format 'columns' alone")
@@ -84,11 +87,53 @@ class QaSet(BaseModel):
         Raises:
             InputError: a file is missing, is none of the formats, or needs a field to be set.
         """
-        found = expand(self.path)
-        if not found:
-            raise InputError(f"no file matches {self.path}")
-        for uri in found:
+        for uri in self.inputs():
             yield from self._rows_of(uri)
+
+    def index(self, uri: str) -> Iterator[Found]:
+        """The pictures of a file in the order in which they come first, with their instructions.
+
+        Those with an http address are fetched by the stage `fetch`; `licence` is the set's, of its
+        pictures too.
+        """
+        given: dict[str, list[dict[str, Any]]] = {}
+        for row in self._rows_of(uri):
+            if isinstance(row, Skipped):
+                yield row
+            else:
+                given.setdefault(row.image, []).append(row.instruction)
+        for number, (image, instructions) in enumerate(given.items()):
+            far = image.startswith(("http://", "https://"))
+            yield PooledPicture(
+                _address(image),
+                "qa",
+                None if far else uri,
+                image,
+                source_record=number,
+                image_keyword=self.domain,
+                image_licence=self.licence,
+                given_instructions=instructions,
+            )
+
+    def read(self, uri: str, rows: pa.Table) -> Iterator[bytes | Exception]:
+        """The pictures' bytes: files, or what the set itself holds."""
+        wanted = rows["source_file"].to_pylist()
+        inside = {image for image in wanted if image.startswith(_HASHED)}
+        held = dict(self._held(uri, inside)) if inside else {}
+        for image in wanted:
+            if image in inside:
+                yield held.get(image) or ChangedInput("the set does not hold the picture any more")
+                continue
+            try:
+                with open_input(image) as stream:
+                    yield stream.read()
+            except (OSError, InputError) as error:
+                yield error
+
+    def _held(self, uri: str, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+        for row in self._rows_of(uri):
+            if isinstance(row, Imported) and row.image in wanted and row.data is not None:
+                yield row.image, row.data
 
     def _rows_of(self, uri: str) -> Iterator[Imported | Skipped]:
         reading = Reading(opened(uri), self.format, self.images, self.annotations, self.columns)
@@ -103,7 +148,7 @@ class QaSet(BaseModel):
     def _imported(self, record: Record) -> Imported:
         question = record.question()
         place, key, data = self._image(record)
-        fields = instruction_of(question, key, self.lang, self.domain, self.name, self.licence)
+        fields = instruction_of(question, key, self.lang, self.domain, self.source, self.licence)
         return Imported(place, fields, data)
 
     def _image(self, record: Record) -> tuple[str, str, bytes | None]:
@@ -122,7 +167,7 @@ class QaSet(BaseModel):
             found = found.get("bytes") or found.get("path")
         if isinstance(found, bytes):
             sha256 = hashlib.sha256(found).hexdigest()
-            return f"sha256:{sha256}", sha256, found
+            return f"{_HASHED}{sha256}", sha256, found
         if found is None or found == "":
             raise BadRow("no image")
         if not isinstance(found, str | int) or isinstance(found, bool):
@@ -130,7 +175,7 @@ class QaSet(BaseModel):
         name = self._named(found, self.image_name or record.image_name)
         if name.startswith(_ADDRESSES):
             return name, name, None
-        return _inside(record.root, name), f"{self.name}/{name}", None
+        return _inside(record.root, name), f"{self.source}/{name}", None
 
     def _named(self, image: str | int, template: str | None) -> str:
         """The path of a picture by what a row calls it."""
@@ -147,6 +192,13 @@ class QaSet(BaseModel):
             return text_of(template.format(image=image))
         except (AttributeError, LookupError, ValueError):
             raise BadRow("the image's number does not fit image_name") from None
+
+
+def _address(image: str) -> str:
+    """What stands for a picture: its address, or that of its file."""
+    if image.startswith((*_ADDRESSES, _HASHED)):
+        return image
+    return Path(image).absolute().as_uri()
 
 
 def _inside(root: str, name: str) -> str:

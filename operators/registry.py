@@ -30,6 +30,7 @@ from operators.minhash import MinHash
 from operators.pictures import PictureFolder, SearchResults
 from operators.pii import Pii
 from operators.pixels import MeasureImages
+from operators.qa_sets import QaSet
 from operators.question_repeats import QuestionRepeats
 from operators.review_outcome import ReviewOutcome
 from operators.safety import DetectFaces, DetectNsfw, DetectText, ReadText
@@ -85,7 +86,8 @@ OPERATORS: dict[str, type[Operator[Any]]] = {
 }
 
 SOURCES: dict[str, type[Source]] = {
-    kind.name: kind for kind in (WarcSource, HtmlSource, TableSource, PictureFolder, SearchResults)
+    kind.name: kind
+    for kind in (WarcSource, HtmlSource, TableSource, PictureFolder, SearchResults, QaSet)
 }
 
 

@@ -65,7 +65,7 @@ Script = Callable[[Body, int], "Act | str | dict[str, Any] | list[Any]"]
 
 def parts_of(body: Body) -> list[dict[str, Any]]:
     """Parts of the last message."""
-    content = body["messages"][-1]["content"]
+    content = body["messages"][-1]["content"] if body["messages"] else ""
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 

@@ -10,19 +10,19 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -31,12 +31,13 @@ from operators.chat import Answer, ChatFailure, Message, Part, Picture, Reply, R
 from operators.chat_cache import FILE, ChatCache, Kept, spent, why_miss
 from operators.chat_client import BrokerChat, ReplayChat, open_chat
 from operators.chat_jobs import Job, Outcome, Session
+from operators.chat_limits import Gate
 from operators.chat_model import ChatModel
 from operators.chat_price import Usage, forecast, picture_tokens, prompt_tokens, text_tokens
 from operators.chat_wire import Said, answer, asked, body, is_closed, read_json
 from schemas.errors import BudgetSpent, InputError, StorageError
+from tests.chat_runs import start_run
 from tests.chat_server import Act, ChatServer, parts_of, text_of
-from tests.support import ROOT
 
 SCHEMA = {
     "type": "object",
@@ -120,6 +121,7 @@ _PARTS = st.lists(
 )
 
 
+@settings(deadline=None)  # the first example imports libraries
 @given(_PARTS)
 def test_the_order_of_parts_is_that_of_the_request(parts: list[Part]) -> None:
     request = Request("m", (Message("user", tuple(parts)),))
@@ -256,12 +258,14 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)  # the first example imports libraries
 @given(_JSON)
 def test_any_json_is_read_as_it_was_written(value: Any) -> None:
     assert read_json(json.dumps(value), {}) == value
     assert read_json(f"```json\n{json.dumps(value)}\n```", {}) == value
 
 
+@settings(deadline=None)  # the first example imports libraries
 @given(st.text(max_size=200), st.sampled_from(["stop", "length", "content_filter", "refusal", "?"]))
 def test_every_completion_is_a_reply_or_a_named_failure(text: str, finish: str) -> None:
     found = answer(Said(text, finish, 1, 1), SCHEMA, 0.0, False)
@@ -457,18 +461,36 @@ def test_retry_after_is_honoured(shared: Opener, as_date: bool) -> None:
     assert 0.9 <= second - first < 6
 
 
-def test_concurrency_falls_when_the_server_is_busy_and_recovers(opened: Opener) -> None:
+def test_concurrency_falls_when_the_server_is_busy_and_recovers() -> None:
+    async def run() -> list[float]:
+        gate = Gate(40)
+        entered = [await gate.enter(1) for _ in range(40)]
+        waiting = asyncio.ensure_future(gate.enter(1))
+        for moment in entered:
+            gate.failed(moment, busy=True)
+            gate.leave()
+        limits = [gate.limit]  # one cut for all that were in flight together
+        later = await waiting
+        gate.failed(later, busy=False)
+        limits.append(gate.limit)
+        needed = 0
+        while gate.limit < 40:
+            gate.succeeded()
+            needed += 1
+        return [*limits, needed]
+
+    busy, failed, needed = asyncio.run(run())
+    assert [busy, failed] == pytest.approx([24, 21.6])
+    assert needed < 40 * 10
+
+
+def test_a_busy_server_costs_no_row(opened: Opener) -> None:
     def script(sent: dict[str, Any], nth: int) -> Act | str:
-        early = int(text_of(sent).split()[-1]) < 40
-        return Act("busy", status=503, retry_after="0.1") if early and nth == 1 else "fine"
+        return Act("busy", status=503, retry_after="0.1") if nth == 1 else "fine"
 
     with ChatServer(script, latency_s=0.02) as server:
-        chat = opened(model(server.url, max_concurrency=40, attempts=1))
-        replies(chat.ask(many(40)))
-        assert server.most_at_once() == 40
-        assert len(server.bodies()) == 80
-        replies(chat.ask([say(f"late {number}") for number in range(40, 700)]))
-        assert server.most_at_once() == 40
+        replies(opened(model(server.url, max_concurrency=40, attempts=1)).ask(many(60)))
+        assert server.count() == 120
 
 
 def test_requests_a_minute(shared: Opener) -> None:
@@ -484,7 +506,7 @@ def test_tokens_a_minute_count_what_was_used(shared: Opener) -> None:
         began = time.monotonic()
         config = model(server.url, tokens_per_minute=300_000, max_tokens=10, max_concurrency=1)
         replies(shared(config).ask(many(12, sample=2, parameters={"max_tokens": 10})))
-        assert 1.5 < time.monotonic() - began < 10  # 12,000 at 5,000 a second, one at once
+        assert 1.1 < time.monotonic() - began < 10  # 11,000 at 5,000 a second, one at once
 
 
 # --- What is kept ---------------------------------------------------------------------------------
@@ -597,7 +619,9 @@ def test_a_budget_ends_cleanly_and_can_be_raised(opened: Opener) -> None:
 
     with ChatServer(script, latency_s=0.02) as server:
         config = model(server.url, max_concurrency=8, budget_usd=0.5, **PRICES)
-        with pytest.raises(BudgetSpent, match=r"0\.\d+ of 0\.5000 USD .* of 60 .* raise") as first:
+        with pytest.raises(
+            BudgetSpent, match=r"(?s)0\.\d+ of 0\.5000 USD .* of 60 .* raise"
+        ) as first:
             opened(config).ask(asks)
         (sum_first,) = spent(str(opened.folder))
         assert 0.4 <= sum_first.usd <= 0.5 + 8 * 0.02
@@ -617,7 +641,7 @@ def test_a_budget_ends_cleanly_and_can_be_raised(opened: Opener) -> None:
 
 def test_what_is_kept_costs_nothing_under_a_spent_budget(opened: Opener) -> None:
     with ChatServer() as server:
-        config = model(server.url, budget_usd=1.0, **PRICES)
+        config = model(server.url, budget_usd=2.0, **PRICES)
         opened(config).ask([say("x")])
         poor = config.model_copy(update={"budget_usd": 0.0})
         assert replies(opened(poor).ask([say("x")]))[0].cached
@@ -663,6 +687,7 @@ def test_a_forecast_holds_in_about_nine_of_ten_cases() -> None:
     assert 250 <= held <= 290  # 90 % of 300 is 270
 
 
+@settings(deadline=None)  # the first example imports libraries
 @given(st.lists(st.floats(0, 10), min_size=2, max_size=20), st.integers(0, 1000))
 def test_a_forecast_is_ordered_and_knows_what_is_paid(costs: list[float], more: int) -> None:
     found = forecast([Usage(1, 1, cost) for cost in costs], len(costs) + more).usd
@@ -679,50 +704,30 @@ def test_a_forecast_needs_a_pilot() -> None:
 
 # --- Who dies -------------------------------------------------------------------------------------
 
-_WORKER = """
-import json, sys
-from operators.chat import ChatFailure
-from operators.chat_client import open_chat
-from tests.test_chat import many, model
-chat = open_chat(model(sys.argv[1], max_concurrency=4), sys.argv[2], idle_s=1.0)
-found = chat.ask(many(int(sys.argv[3])))
-assert not any(isinstance(item, ChatFailure) for item in found), found
-print(json.dumps([item.text for item in found]))
-"""
-_DRIVER = """
-import subprocess, sys
-workers = [subprocess.Popen([sys.executable, "-c", *sys.argv[1:]]) for _ in range(2)]
-sys.exit(max(worker.wait() for worker in workers))
-"""
 
-
-def start(server: ChatServer, folder: Path, count: int) -> subprocess.Popen[bytes]:
-    """A driver and two workers, in a process group of their own."""
-    command = [sys.executable, "-c", _DRIVER, _WORKER, server.url, str(folder), str(count)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, start_new_session=True
-    )
+def killed(run: BaseProcess) -> None:
+    assert run.pid is not None
+    os.killpg(run.pid, signal.SIGKILL)
+    run.join()
+    run.close()
 
 
 def test_twenty_kills_and_every_request_is_sent_once(tmp_path: Path) -> None:
     drawn = random.Random(20)
-    count, kills = 240, 0
-    with ChatServer(latency_s=0.25) as server:
-        while kills < 20:
-            run = start(server, tmp_path, count)
+    count = 400
+    with ChatServer(latency_s=0.1) as server:
+        for _ in range(20):
             before, until = server.count(), time.monotonic() + 20
+            run = start_run(server.url, tmp_path, tmp_path, count)
             # Kill when some more requests are out, so that every kill hits work in flight.
-            while server.count() < min(before + drawn.randint(1, 8), count - 4):
+            while server.count() < min(before + drawn.randint(1, 6), count - 4):
                 assert time.monotonic() < until
                 time.sleep(0.02)
-            os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
-            kills += 1
-        run = start(server, tmp_path, count)
-        out, _ = run.communicate()
-        assert run.returncode == 0
-        rows = [json.loads(line) for line in out.splitlines()]
+            assert not list(tmp_path.glob("?.json"))
+            killed(run)
+        run = start_run(server.url, tmp_path, tmp_path, count)
+        run.join(60)
+        rows = [json.loads(path.read_text()) for path in tmp_path.glob("?.json")]
         assert rows == [[f"question {number}" for number in range(count)]] * 2
         assert server.count() == count
         assert set(server.counts().values()) == {1}
@@ -765,14 +770,14 @@ def test_the_broker_ends_when_nobody_needs_it(opened: Opener) -> None:
 
 
 def test_what_nobody_waits_for_is_not_sent(tmp_path: Path) -> None:
-    with ChatServer(latency_s=0.4) as server:
-        run = start(server, tmp_path, 100)
+    with ChatServer(latency_s=0.5) as server:
+        run = start_run(server.url, tmp_path, tmp_path, 100)
         while server.count() < 4:
             time.sleep(0.02)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
-        time.sleep(1.0)
-        assert server.count() <= 8
+        killed(run)
+        then = server.count()
+        time.sleep(1.8)  # three more rounds of four
+        assert server.count() <= then + 4
 
 
 def test_a_broker_elsewhere(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -887,3 +892,61 @@ def test_a_batch_is_held_to_the_budget(opened: Opener) -> None:
         raised = config.model_copy(update={"budget_usd": 5.0})
         assert len(replies(opened(raised).ask(asks))) == 10
         assert server.count() == 10
+
+
+# --- In the process -------------------------------------------------------------------------------
+
+_STAND_IN = """
+from types import SimpleNamespace
+
+CALLS = []
+
+
+class SamplingParams:
+    def __init__(self, **fields):
+        self.fields = fields
+
+
+class LLM:
+    def __init__(self, **fields):
+        self.fields = fields
+
+    def chat(self, messages, parameters, use_tqdm):
+        CALLS.append((self.fields, messages, [some.fields for some in parameters]))
+        best = SimpleNamespace(text='{"n": 1}', finish_reason="stop", token_ids=[1, 2])
+        return [SimpleNamespace(outputs=[best], prompt_token_ids=[1, 2, 3]) for _ in messages]
+
+
+class GuidedDecodingParams:
+    def __init__(self, json):
+        self.json = json
+
+
+sampling_params = SimpleNamespace(GuidedDecodingParams=GuidedDecodingParams)
+"""
+
+
+def test_what_vllm_is_given_and_what_is_kept_of_it(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library is a stand-in: this says nothing of vLLM itself."""
+    (tmp_path / "vllm.py").write_text(_STAND_IN)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = ChatModel(name="m", mode="vllm", engine={"seed": 3})
+    asks = [*many(3, schema=SCHEMA, parameters={"max_tokens": 9}), say("0", schema=SCHEMA)]
+    found = replies(opened(config).ask([*asks, asks[0]]))
+    assert [reply.data for reply in found] == [{"n": 1}] * 5
+    assert [reply.cached for reply in found] == [False] * 4 + [True]
+    (call,) = sys.modules["vllm"].CALLS
+    assert call[0] == {"model": "m", "seed": 3}
+    assert call[1][0] == [{"role": "user", "content": "question 0"}]
+    assert call[2][0]["max_tokens"] == 9
+    assert call[2][0]["guided_decoding"].json == SCHEMA
+    replay = replies(opened(config.model_copy(update={"mode": "replay"})).ask(asks))
+    assert all(reply.cached for reply in replay)
+    del sys.modules["vllm"]
+
+
+def test_without_vllm_it_says_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="pip install vllm"):
+        open_chat(ChatModel(name="m", mode="vllm"), str(tmp_path))

@@ -493,7 +493,7 @@ def test_any_address_is_asked_for_or_refused(url: str) -> None:
 
 @given(st.text(max_size=30))
 def test_any_retry_after_is_read(text: str) -> None:
-    seconds = http_client._seconds(text)
+    seconds = http_client.retry_after_s(text)
     assert seconds is None or seconds >= 0
 
 

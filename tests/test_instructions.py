@@ -160,3 +160,73 @@ def test_an_edited_prompt_pays_for_what_it_touches_and_says_what(tmp_path: Path)
         others = [body for body in asked_again if "Write something else" not in str(body)]
         # What hangs on the new answers is asked anew, nothing else: short questions again.
         assert all("by the water?" in str(body) for body in others)
+
+
+def test_pictures_of_a_corpus_come_with_the_text_around_them(tmp_path: Path) -> None:
+    web = {
+        "pipeline": "interleaved",
+        "store": str(tmp_path / "web"),
+        "on": {"backend": "local", "workers": 0},
+        "inputs": [{"warc": "jobs/sample/sample-zh.warc.gz"}],
+        "stages": {"fetch": {"http": False}},
+        "rules": {"decodes": {"table": "images", "keep": "image_width >= 32"}},
+    }
+    path = tmp_path / "web.yaml"
+    path.write_text(yaml.safe_dump(web))
+    with ChatServer(answer) as server:
+        wants = job(tmp_path, server.url, inputs=[{"corpus": str(path), "licence": "GFDL"}])
+        wants["rules"]["few"] = {"table": "images", "keep": "picture_turn < 0.1"}
+        wants["unit_rows"] = 500
+        with pytest.raises(JobError, match="Run it first"):
+            compile_plan(parse_job(yaml.safe_dump(wants), JOB))
+        run_job(parse_job(yaml.safe_dump(web), str(path)))
+        run(wants)
+    found = corpus(tmp_path)
+    source = open_corpus(str(tmp_path / "web"))
+    shown = set(source.images("image_url", kept=True)["image_url"])
+    pictures = found.documents(
+        "image_url", "image_route", "image_licence", "page_url", "page_text", "image_data"
+    )
+    assert 20 < len(pictures) <= len(shown)
+    assert set(pictures["image_url"]) <= shown
+    assert set(pictures["image_route"]) == {"corpus"}
+    assert set(pictures["image_licence"]) == {"GFDL"}
+    pages = {document.url: document for document in source.kept()}
+    for row in pictures.head(20).iter_rows(named=True):
+        assert row["image_data"] == source.image(row["image_url"])
+        lines = (row["page_text"] or "").splitlines()
+        assert all(line in pages[row["page_url"]].text for line in lines)
+    asked = found.instructions("page_url", "instruction_kind", kept=True)
+    assert set(asked["page_url"]) <= set(pages)
+    assert "multiple_choice" in set(asked["instruction_kind"])
+
+
+def test_questions_of_a_public_set_are_judged_like_generated_ones(tmp_path: Path) -> None:
+    pictures(tmp_path / "pictures", 2)
+    rows = [
+        {"image": "000.jpg", "question": "How many towers are there?", "answer": "three"},
+        {"image": "000.jpg", "question": "Is there a boat?", "answer": "I cannot see the image."},
+        {"image": "001.jpg", "question": "What stands by the river?", "answer": "a mill"},
+        {"image": "gone.jpg", "question": "What is it?", "answer": "a mill"},
+    ]
+    listed = tmp_path / "set.jsonl"
+    listed.write_text("\n".join(map(json.dumps, rows)))
+    qa = {
+        "qa_set": str(listed),
+        "source": "Old towns",
+        "domain": "landmark",
+        "licence": "CC-BY-4.0",
+        "images": str(tmp_path / "pictures"),
+    }
+    with ChatServer(answer) as server:
+        result = run(job(tmp_path, server.url, inputs=[qa]))
+    assert result.summary.skipped == {"there is no file of the image": 1}
+    names = ("instruction_source", "instruction_licence", "turns", "image_sha256")
+    found = corpus(tmp_path).instructions(*names)
+    given = found.filter(found["instruction_source"] == "Old towns")
+    assert len(given) == 3
+    assert set(given["instruction_licence"]) == {"CC-BY-4.0"}
+    dropped = {row["turns"][0]["question"]: row["dropped_by"] for row in given.to_dicts()}
+    assert dropped["How many towers are there?"] is None
+    assert dropped["Is there a boat?"] is not None
+    assert len(found) > 3

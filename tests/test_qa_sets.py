@@ -51,7 +51,7 @@ few = settings(
 
 
 def made(path: str | Path, **fields: Any) -> QaSet:
-    given = {"name": "a set", "domain": "mixed", "images": str(SETS / "images")}
+    given = {"source": "a set", "domain": "mixed", "images": str(SETS / "images")}
     return QaSet.model_validate({"path": str(SETS / path), **given, **fields})
 
 

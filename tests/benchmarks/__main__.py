@@ -32,6 +32,12 @@ from tests.benchmarks.kills import (
     kill_test_s3_export,
 )
 from tests.benchmarks.language import language_throughput
+from tests.benchmarks.llm_client import (
+    kill_test_llm,
+    llm_client_cached,
+    llm_client_cached_schema,
+    llm_client_wall,
+)
 from tests.benchmarks.minhash import minhash_recall, minhash_throughput
 from tests.benchmarks.record import Entry, Options, merge_result, print_results, read_results, say
 from tests.benchmarks.rerun import rerun_nothing, rerun_threshold, rerun_threshold_dedup
@@ -92,6 +98,10 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         s3_upload,
         review_decisions,
         review_reading,
+        llm_client_wall,
+        llm_client_cached,
+        llm_client_cached_schema,
+        kill_test_llm,
     )
 }
 

@@ -63,7 +63,7 @@ def qa_import(options: Options) -> Entry:
             path=str(questions),
             annotations=str(answers),
             images="s3://bucket/images",
-            name="made up",
+            source="made up",
             domain="mixed",
         )
         assert sum(isinstance(row, Imported) for row in made.rows()) == count
