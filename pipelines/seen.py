@@ -40,7 +40,7 @@ def columns_seen(
     names = list(dict.fromkeys(names))
     own = [name for name in names if name in paths]
     others = [name for name in names if name not in paths]
-    of_instructions = table.name == INSTRUCTIONS.name  # in a worker it is another object
+    of_instructions = table == INSTRUCTIONS  # in a worker it is another, equal object
     links = (PICTURE_ROW,) if of_instructions else SEEN_BY
     found = store.zipped(paths, dict.fromkeys([*own, *(links if others else ())]), fresh)
     found = found if rows is None else found.take(rows)
