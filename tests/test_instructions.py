@@ -174,7 +174,9 @@ def test_pictures_of_a_corpus_come_with_the_text_around_them(tmp_path: Path) -> 
     path = tmp_path / "web.yaml"
     path.write_text(yaml.safe_dump(web))
     with ChatServer(answer) as server:
-        wants = job(tmp_path, server.url, inputs=[{"corpus": str(path), "licence": "GFDL"}])
+        wants = scripted_job(
+            tmp_path, server.url, inputs=[{"corpus": str(path), "licence": "GFDL"}]
+        )
         wants["rules"]["few"] = {"table": "images", "keep": "picture_turn < 0.1"}
         wants["unit_rows"] = 500
         with pytest.raises(JobError, match="Run it first"):
@@ -202,7 +204,7 @@ def test_pictures_of_a_corpus_come_with_the_text_around_them(tmp_path: Path) -> 
 
 
 def test_questions_of_a_public_set_are_judged_like_generated_ones(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 2)
+    write_pictures(tmp_path / "pictures", 2)
     rows = [
         {"image": "000.jpg", "question": "How many towers are there?", "answer": "three"},
         {"image": "000.jpg", "question": "Is there a boat?", "answer": "I cannot see the image."},
@@ -219,7 +221,7 @@ def test_questions_of_a_public_set_are_judged_like_generated_ones(tmp_path: Path
         "images": str(tmp_path / "pictures"),
     }
     with ChatServer(answer) as server:
-        result = run(job(tmp_path, server.url, inputs=[qa]))
+        result = run(scripted_job(tmp_path, server.url, inputs=[qa]))
     assert result.summary.skipped == {"there is no file of the image": 1}
     names = ("instruction_source", "instruction_licence", "turns", "image_sha256")
     found = corpus(tmp_path).instructions(*names)
