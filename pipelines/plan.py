@@ -592,7 +592,7 @@ def rows_schema(plan: Plan, table: str) -> pa.Schema:
     if plan.inner is None or table != plan.inner.table.name:
         return pa.schema([])
     own = output_schema(plan.inner)
-    seen = output_schema(plan) if plan.inner.table is INSTRUCTIONS else pa.schema([])
+    seen = output_schema(plan) if plan.inner.table == INSTRUCTIONS else pa.schema([])
     return pa.schema([*own, *(item for item in seen if item.name not in own.names)])
 
 

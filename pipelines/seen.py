@@ -40,12 +40,13 @@ def columns_seen(
     names = list(dict.fromkeys(names))
     own = [name for name in names if name in paths]
     others = [name for name in names if name not in paths]
-    links = (PICTURE_ROW,) if table is INSTRUCTIONS else SEEN_BY
+    of_instructions = table == INSTRUCTIONS  # in a worker it is another, equal object
+    links = (PICTURE_ROW,) if of_instructions else SEEN_BY
     found = store.zipped(paths, dict.fromkeys([*own, *(links if others else ())]), fresh)
     found = found if rows is None else found.take(rows)
     if not others:
         return found
-    if table is INSTRUCTIONS:
+    if of_instructions:
         seen = _picture_columns(store, whole, unit, found, others)
     else:
         seen = image_columns(store, whole.of(IMAGES.name), found, others)

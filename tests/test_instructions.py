@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from PIL import Image
 
 from pipelines.corpus import Corpus, open_corpus
 from pipelines.engine import RunOptions, RunResult, run_job
@@ -21,46 +19,12 @@ from pipelines.price import price, why_miss
 from pipelines.verify import verify
 from schemas.errors import JobError, QuotasMissed
 from tests.chat_server import ChatServer
+from tests.instruction_jobs import scripted_job, write_pictures
 from tests.scripted_model import answer
 
 JOB = "pictures.yaml"
+PRICES = {"usd_per_million_prompt": 10.0, "usd_per_million_completion": 100.0}
 EDITED = "{domain} {knowledge} {caption} {texts} {seeds} Write something else, 写别的, {count}."
-
-
-def pictures(folder: Path, count: int) -> Path:
-    """A folder of pictures that look unlike each other, each with a caption beside it."""
-    folder.mkdir()
-    noise = np.random.default_rng(0)
-    for number in range(count):
-        blocks = noise.integers(0, 255, (6, 8, 3), np.uint8)
-        image = Image.fromarray(blocks).resize((320, 240), Image.Resampling.BICUBIC)
-        image.save(folder / f"{number:03}.jpg")
-        (folder / f"{number:03}.txt").write_text(f"View number {number} of the old town")
-    return folder
-
-
-def job(tmp_path: Path, url: str, **changes: Any) -> dict[str, Any]:
-    """A job over the folder `pictures`, without any network but the model's server."""
-    model = {"name": "scripted", "url": url, "key_from": None, "sees_images": False}
-    asks = {"model": model}
-    stages = {
-        "fetch": {"http": False},
-        "caption": asks,
-        "generate": asks,
-        "expand": asks,
-        "blind": asks,
-        "consistency": asks | {"samples": 2},
-    }
-    found: dict[str, Any] = {
-        "pipeline": "instructions",
-        "store": str(tmp_path / "store"),
-        "on": {"backend": "local", "workers": 0},
-        "inputs": [{"pictures": str(tmp_path / "pictures"), "licence": "CC0-1.0"}],
-        "stages": stages,
-        "rules": {"use": ["instructions"]},
-        "unit_rows": 4,
-    }
-    return found | changes
 
 
 def run(found: dict[str, Any], options: RunOptions | None = None) -> RunResult:
@@ -72,11 +36,11 @@ def corpus(tmp_path: Path) -> Corpus:
 
 
 def test_pictures_become_instructions_of_every_kind(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 6)
+    write_pictures(tmp_path / "pictures", 6)
     with ChatServer(answer) as server:
-        result = run(job(tmp_path, server.url))
+        result = run(scripted_job(tmp_path, server.url))
         asked = server.count()
-        again = run(job(tmp_path, server.url))
+        again = run(scripted_job(tmp_path, server.url))
         assert server.count() == asked
     assert not again.changed
     assert result.summary.documents == 6
@@ -94,9 +58,9 @@ def test_pictures_become_instructions_of_every_kind(tmp_path: Path) -> None:
 
 
 def test_pictures_have_their_turn_until_enough_is_accepted(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 40)
+    write_pictures(tmp_path / "pictures", 40)
     with ChatServer(answer) as server:
-        wants = job(tmp_path, server.url, target={"accepted": 200})
+        wants = scripted_job(tmp_path, server.url, target={"accepted": 200})
         result = run(wants)
         asked = server.counts()
         assert max(asked.values()) == 1
@@ -109,24 +73,24 @@ def test_pictures_have_their_turn_until_enough_is_accepted(tmp_path: Path) -> No
 
 
 def test_a_run_whose_instructions_miss_a_quota_fails_and_says_why(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 3)
+    write_pictures(tmp_path / "pictures", 3)
     with ChatServer(answer) as server:
         quotas = {"per_lang": {"zh": 10}}
         with pytest.raises(QuotasMissed, match="lang zh has 0 rows, fewer than 10"):
-            run(job(tmp_path, server.url, target={"quotas": quotas}))
+            run(scripted_job(tmp_path, server.url, target={"quotas": quotas}))
         with pytest.raises(QuotasMissed, match="all pictures had their turn"):
-            run(job(tmp_path, server.url, target={"accepted": 100_000}))
+            run(scripted_job(tmp_path, server.url, target={"accepted": 100_000}))
 
 
 FORMATS = ("mminstruct", "llava_instruct", "internvl_chat", "messages", "instructions_parquet")
 
 
 def test_accepted_instructions_are_exported_in_every_format(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 3)
+    write_pictures(tmp_path / "pictures", 3)
     to = {name: str(tmp_path / name) for name in FORMATS}
     exports = [{"format": name, "to": to[name], "images": "beside"} for name in FORMATS]
     with ChatServer(answer) as server:
-        wants = job(tmp_path, server.url, export=exports)
+        wants = scripted_job(tmp_path, server.url, export=exports)
         result = run(wants)
         kept = corpus(tmp_path).instructions("instruction_id", kept=True)
         assert 0 < len(kept) == result.summary.images_kept
@@ -143,25 +107,16 @@ def test_accepted_instructions_are_exported_in_every_format(tmp_path: Path) -> N
 
 
 def test_an_export_of_documents_is_refused_with_the_formats_that_fit(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 1)
-    wrong = job(tmp_path, "http://127.0.0.1:9", export=[{"format": "mmc4", "to": "x"}])
+    write_pictures(tmp_path / "pictures", 1)
+    wrong = scripted_job(tmp_path, "http://127.0.0.1:9", export=[{"format": "mmc4", "to": "x"}])
     with pytest.raises(JobError, match=r"no format of instructions.*\n.*'llava_instruct'"):
         compile_plan(parse_job(yaml.safe_dump(wrong)))
 
 
-def priced(tmp_path: Path, url: str, **more: Any) -> dict[str, Any]:
-    """The job, whose model has a price."""
-    found = job(tmp_path, url, **more)
-    prices = {"usd_per_million_prompt": 10.0, "usd_per_million_completion": 100.0}
-    for name in ("caption", "generate", "expand", "blind", "consistency"):
-        found["stages"][name]["model"] |= prices
-    return found
-
-
 def test_a_pilot_tells_what_all_will_cost_and_is_not_paid_twice(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 30)
+    write_pictures(tmp_path / "pictures", 30)
     with ChatServer(answer) as server:
-        wants = parse_job(yaml.safe_dump(priced(tmp_path, server.url)), JOB)
+        wants = parse_job(yaml.safe_dump(scripted_job(tmp_path, server.url, PRICES)), JOB)
         told = price(wants, 10)
         asked = server.counts()
         assert 5 <= told.total.pilot_rows <= 15
@@ -176,9 +131,9 @@ def test_a_pilot_tells_what_all_will_cost_and_is_not_paid_twice(tmp_path: Path) 
 
 
 def test_an_edited_prompt_pays_for_what_it_touches_and_says_what(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 3)
+    write_pictures(tmp_path / "pictures", 3)
     with ChatServer(answer) as server:
-        first = job(tmp_path, server.url)
+        first = scripted_job(tmp_path, server.url)
         run(first)
         before = server.count()
         assert all(not stage.missed for stage in why_miss(parse_job(yaml.safe_dump(first), JOB)))
@@ -219,7 +174,9 @@ def test_pictures_of_a_corpus_come_with_the_text_around_them(tmp_path: Path) -> 
     path = tmp_path / "web.yaml"
     path.write_text(yaml.safe_dump(web))
     with ChatServer(answer) as server:
-        wants = job(tmp_path, server.url, inputs=[{"corpus": str(path), "licence": "GFDL"}])
+        wants = scripted_job(
+            tmp_path, server.url, inputs=[{"corpus": str(path), "licence": "GFDL"}]
+        )
         wants["rules"]["few"] = {"table": "images", "keep": "picture_turn < 0.1"}
         wants["unit_rows"] = 500
         with pytest.raises(JobError, match="Run it first"):
@@ -247,7 +204,7 @@ def test_pictures_of_a_corpus_come_with_the_text_around_them(tmp_path: Path) -> 
 
 
 def test_questions_of_a_public_set_are_judged_like_generated_ones(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 2)
+    write_pictures(tmp_path / "pictures", 2)
     rows = [
         {"image": "000.jpg", "question": "How many towers are there?", "answer": "three"},
         {"image": "000.jpg", "question": "Is there a boat?", "answer": "I cannot see the image."},
@@ -264,7 +221,7 @@ def test_questions_of_a_public_set_are_judged_like_generated_ones(tmp_path: Path
         "images": str(tmp_path / "pictures"),
     }
     with ChatServer(answer) as server:
-        result = run(job(tmp_path, server.url, inputs=[qa]))
+        result = run(scripted_job(tmp_path, server.url, inputs=[qa]))
     assert result.summary.skipped == {"there is no file of the image": 1}
     names = ("instruction_source", "instruction_licence", "turns", "image_sha256")
     found = corpus(tmp_path).instructions(*names)

@@ -23,6 +23,7 @@ from tests.benchmarks.images import (
     image_measures_small,
     image_near_duplicates,
 )
+from tests.benchmarks.instruction_runs import instructions_local, rerun_instructions_threshold
 from tests.benchmarks.instructions import instruction_exports, qa_import
 from tests.benchmarks.kills import (
     kill_test_images,
@@ -59,6 +60,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         rerun_nothing,
         rerun_threshold,
         rerun_threshold_dedup,
+        rerun_instructions_threshold,
         extraction_speedup,
         extraction_throughput,
         language_throughput,
@@ -86,6 +88,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         image_fetch_speedup,
         instruction_exports,
         qa_import,
+        instructions_local,
         engine_overhead,
         engine_memory,
         kill_test_local,
