@@ -354,7 +354,7 @@ class Corpus:
         Raises:
             CorpusError: no such column, or no stage of the job is over images.
         """
-        if self._documents_view.table is PICTURES:
+        if self._documents_view.table == PICTURES:
             return self.documents(*columns, kept=kept)
         if self.images_view is None:
             raise CorpusError(
@@ -426,7 +426,7 @@ class Corpus:
     @property
     def _table_of_images(self) -> tuple[TableView | None, list[UnitRecord]]:
         """The table of images, which may be the job's own, and the records of its units."""
-        if self._documents_view.table is PICTURES:
+        if self._documents_view.table == PICTURES:
             return self._documents_view, self.records
         return self.images_view, self.image_records
 

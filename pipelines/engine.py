@@ -154,7 +154,7 @@ class _Run:
             refs = unit_refs(inputs)
             made = self._over_corpus(self.plan, refs, len(self.plan.stages), inputs)
             records = self.compute(refs, self.plan, made)
-            if self.plan.table is PICTURES:
+            if self.plan.table == PICTURES:
                 self.inner = self._judge_instructions(refs, records)
             summary = Summary.of(inputs, records, self.inner)
             self._check_quotas()
@@ -183,7 +183,7 @@ class _Run:
         table = self.plan.table_of(name)
         if table == self.plan.table.name:
             whole, made = self.plan, {}
-        elif self.plan.table is PICTURES:
+        elif self.plan.table == PICTURES:
             made = self._over_corpus(self.plan, refs, len(self.plan.stages), inputs)
             documents = self.compute(refs, self.plan, made)
             refs, whole, made = self._instructions(refs, documents), self.plan.of(table), {}
@@ -558,7 +558,7 @@ class _Run:
 
     def _inner_records(self) -> list[UnitRecord]:
         """Records of the instructions of the job's last run."""
-        if self.plan.inner is None or self.plan.table is not PICTURES:
+        if self.plan.inner is None or self.plan.table != PICTURES:
             return []
         done = (self.store.read_json(self._reference_path) or {}).get("done", {})
         units = born_units(self.store, done.get("groups", {}))

@@ -306,7 +306,7 @@ class _Planner:
         target = self.job.target
         if target is None:
             return None
-        if recipe.inner is not INSTRUCTIONS:
+        if recipe.inner != INSTRUCTIONS:
             message = f"recipe '{recipe.name}' makes no instructions"
             self.add(("target",), message, "remove the field, or use recipe 'instructions'")
         try:
@@ -334,14 +334,14 @@ class _Planner:
         for index, spec in enumerate(self.job.inputs):
             path: Path_ = ("inputs", index)
             kinds = [key for key in spec if key in SOURCES]
-            known = [name for name, kind in SOURCES.items() if kind.table is recipe.table]
+            known = [name for name, kind in SOURCES.items() if kind.table == recipe.table]
             if len(kinds) != 1:
                 wrong = next((key for key in spec if key not in SOURCES), "")
                 fix = f"name one of {', '.join(sorted(known))}, e.g. {{warc: pages/*.warc.gz}}"
                 hint = did_you_mean(wrong, known) if wrong and not kinds else fix
                 self.add(path, "an input names exactly one source", hint, wrong or " + ".join(spec))
                 continue
-            if SOURCES[kinds[0]].table is not recipe.table:
+            if SOURCES[kinds[0]].table != recipe.table:
                 message = f"recipe '{recipe.name}' does not read such inputs"
                 self.add(path, message, f"name one of {', '.join(sorted(known))}", kinds[0])
                 continue
@@ -397,7 +397,7 @@ class _Planner:
             if export.format not in FORMATS or list(FORMATS[export.format].mistakes(export)):
                 continue
             measured = rows_schema(plan, FORMATS[export.format].table).names
-            made = DOCUMENTS if plan.table is DOCUMENTS else INSTRUCTIONS
+            made = DOCUMENTS if plan.table == DOCUMENTS else INSTRUCTIONS
             if FORMATS[export.format].table != made.name:
                 fitting = [name for name, kind in FORMATS.items() if kind.table == made.name]
                 message = f"it is no format of {made.name}, which recipe '{plan.recipe.name}' makes"

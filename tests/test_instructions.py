@@ -10,19 +10,23 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from operators.review_decisions import Turn
 from pipelines.corpus import Corpus, open_corpus
 from pipelines.engine import RunOptions, RunResult, run_job
-from pipelines.instruction_corpus import usd_by_stage
+from pipelines.instruction_corpus import review_folder, review_items, usd_by_stage
 from pipelines.jobfile import parse_job
 from pipelines.plan import compile_plan
 from pipelines.price import price, why_miss
+from pipelines.review_log import ReviewLog
+from pipelines.review_queue import ReviewPlan, ReviewQueue
 from pipelines.verify import verify
 from schemas.errors import JobError, QuotasMissed
 from tests.chat_server import ChatServer
 from tests.instruction_jobs import scripted_job, write_pictures
-from tests.scripted_model import answer
+from tests.scripted_model import answer, schema_of
 
 JOB = "pictures.yaml"
+NOON = "2026-01-01T12:00:00+00:00"
 PRICES = {"usd_per_million_prompt": 10.0, "usd_per_million_completion": 100.0}
 EDITED = "{domain} {knowledge} {caption} {texts} {seeds} Write something else, 写别的, {count}."
 
@@ -158,8 +162,8 @@ def test_an_edited_prompt_pays_for_what_it_touches_and_says_what(tmp_path: Path)
         asked_again = server.bodies()[before:]
         assert sum("Write something else" in str(body) for body in asked_again) == 3
         others = [body for body in asked_again if "Write something else" not in str(body)]
-        # What hangs on the new answers is asked anew, nothing else: short questions again.
-        assert all("by the water?" in str(body) for body in others)
+        # Only what hangs on the new answers is asked: the new questions, answered again.
+        assert all("answer" in schema_of(body)["properties"] for body in others)
 
 
 def test_pictures_of_a_corpus_come_with_the_text_around_them(tmp_path: Path) -> None:
@@ -232,3 +236,39 @@ def test_questions_of_a_public_set_are_judged_like_generated_ones(tmp_path: Path
     assert dropped["How many towers are there?"] is None
     assert dropped["Is there a boat?"] is not None
     assert len(found) > 3
+
+
+def test_what_reviewers_decide_is_taken_up_by_the_next_run_and_asks_nobody(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 2)
+    to = str(tmp_path / "out")
+    with ChatServer(answer) as server:
+        wants = scripted_job(
+            tmp_path, server.url, export=[{"format": "instructions_parquet", "to": to}]
+        )
+        wants["rules"]["rejected"] = {
+            "table": "instructions",
+            "drop": "review_status == 'rejected'",
+        }
+        run(wants)
+        asked = server.count()
+        jobfile = parse_job(yaml.safe_dump(wants), JOB)
+        with ReviewLog(review_folder(jobfile)) as log:
+            queue = ReviewQueue(review_items(corpus(tmp_path)), ReviewPlan(), log)
+            short = [item for item in queue.items.values() if item.kind == "short_vqa"]
+            before = len(queue.items)
+            told = Turn(question="What is that thing called?", answer="A mill")
+            first, second = (item.instruction_id for item in short[:2])
+            queue.decide("ann", "1", first, "edit", seconds=20, time=NOON, turns=[told])
+            queue.decide("ann", "2", second, "reject", seconds=10, time=NOON, reason="wrong")
+        run(wants)
+        assert server.count() == asked
+    found = corpus(tmp_path)
+    dropped = found.instructions("instruction_id", kept=False)
+    reasons = dict(dropped.select("instruction_id", "dropped_by").iter_rows())
+    assert reasons[second] == "rejected"
+    assert len(list(review_items(found))) == before
+    (shard,) = Path(to).glob("*.parquet")
+    rows = {row["instruction_id"]: row for row in pq.read_table(shard).to_pylist()}
+    assert rows[first]["reviewed_turns"] == [told.model_dump()]
+    assert second not in rows
+    assert len(rows) == before - 1
