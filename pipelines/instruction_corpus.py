@@ -95,6 +95,21 @@ def usage_by_picture(corpus: Corpus) -> list[dict[str, Usage]]:
     return list(found.values())
 
 
+def usage_by_stage(corpus: Corpus) -> dict[str, dict[str, float]]:
+    """What asking models took, by stage: the sums of the fields of `schemas.columns.USAGE`."""
+    view, fields = corpus.instructions_view, [field.name for field in USAGE]
+    outer, inner = _usages(corpus.stages), _usages(view.stages)
+    found = {}
+    for usages, frame in (
+        (outer, corpus.documents(corpus.columns[0], *outer.values())),
+        (inner, corpus.instructions("instruction_id", *inner.values())),
+    ):
+        for stage, name in usages.items():
+            rows = [row for row in frame[name].to_list() if row is not None]
+            found[stage] = {field: sum(row[field] for row in rows) for field in fields}
+    return found
+
+
 def usd_by_stage(corpus: Corpus) -> dict[str, float]:
     """What asking models cost, by stage."""
     found = usage_by_picture(corpus)

@@ -14,12 +14,13 @@ from operators.export import FORMATS
 from operators.registry import OPERATORS, SOURCES
 from operators.rules import Rule
 from pipelines.contamination import contaminated_benchmarks, contaminated_items
-from pipelines.corpus import Corpus, Document, Verdict
+from pipelines.corpus import Corpus, Document
 from pipelines.engine import RunResult
 from pipelines.estimate import Estimate
 from pipelines.evaluate import CPU_RATIO, F1, Evaluation, Figures, Measure
 from pipelines.plan import RECIPES, RULE_FRAGMENTS, Plan, read_fragment
 from pipelines.price import Misses, Price
+from pipelines.rows import Verdict
 from pipelines.store import RuleRecord
 from pipelines.summary import BORN, Summary
 from schemas.errors import CorpusError, did_you_mean
