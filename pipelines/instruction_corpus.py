@@ -7,6 +7,7 @@ from dataclasses import astuple
 from typing import Any
 
 from operators.chat_price import Usage
+from operators.coverage import READS, Coverage, measure_coverage
 from operators.review_outcome import ReviewOutcome
 from operators.rules import LEVELS, Expression, parse
 from pipelines.corpus import Corpus
@@ -71,6 +72,12 @@ def _values(row: dict[str, Any], rule: Expression) -> str:
         for name, value in shown
         if not isinstance(value, list)
     )
+
+
+def coverage(corpus: Corpus) -> Coverage:
+    """What the accepted instructions cover, and how their answers are spread."""
+    frames = (corpus.instructions_of(r, READS.names) for r in corpus.instruction_records)
+    return measure_coverage(frame.filter("kept").select(READS.names).to_arrow() for frame in frames)
 
 
 def usage_by_picture(corpus: Corpus) -> list[dict[str, Usage]]:

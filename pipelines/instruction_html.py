@@ -164,9 +164,8 @@ INSTRUCTION_CSS = """
   font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif; }
 .ol-known dd { margin: 0 0 0.5rem; white-space: pre-line; }
 .ol-asks { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr));
-  gap: 1px; background: var(--ol-line); border-top: 1px solid var(--ol-line);
-  border-radius: 0 0 6px 6px; overflow: hidden; }
-.ol-ask { padding: 0.7rem 1.25rem; background: var(--ol-paper); font-size: 0.9rem;
+  gap: 1px; border-top: 1px solid var(--ol-line); border-radius: 0 0 6px 6px; overflow: hidden; }
+.ol-ask { padding: 0.7rem 1.25rem; box-shadow: 0 0 0 1px var(--ol-line); font-size: 0.9rem;
   line-height: 1.5; overflow-wrap: anywhere; }
 .ol-ask .ol-q { font-weight: 600; margin-bottom: 0.2rem; }
 .ol-ask .ol-a { white-space: pre-line; }
@@ -174,6 +173,8 @@ INSTRUCTION_CSS = """
 .ol-ask .ol-right { color: var(--ol-good); font-weight: 600; }
 .ol-ask .ol-right::after { content: " ✓"; }
 .ol-ask .ol-verdicts, .ol-ask p.ol-error { padding-inline: 0.5rem; margin-top: 0.4rem; }
+.ol-ask .ol-badge { font-family: system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans",
+  sans-serif; }
 .ol-chip { display: inline-block; font: 600 0.72rem/1.5 system-ui, "Segoe UI", Roboto,
   "Helvetica Neue", "Noto Sans", sans-serif; padding: 0.1rem 0.5rem; margin: 0 0.25rem 0.2rem 0;
   border-radius: 1rem; color: var(--ol-soft); background: var(--ol-wash); }

@@ -15,12 +15,12 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from operators.coverage import READS, Coverage, Quotas, measure_coverage
+from operators.coverage import Coverage, Quotas
 from pipelines.bars import LEGEND, funnel_chart, percent
 from pipelines.corpus import Corpus
 from pipelines.histograms import histogram
 from pipelines.image_report import IMAGE_CSS
-from pipelines.instruction_corpus import usage_by_stage
+from pipelines.instruction_corpus import coverage, usage_by_stage
 from pipelines.instruction_html import (
     INSTRUCTION_CSS,
     NO_PICTURE,
@@ -68,16 +68,15 @@ def instruction_report_html(corpus: Corpus) -> str:
     """The whole report as one HTML page; the same corpus gives the same page."""
     sample = Sample(corpus, MAX_UNITS)
     view = corpus.instructions_view
-    coverage = _coverage(corpus)
-    usage = usage_by_stage(corpus)
+    found, usage = coverage(corpus), usage_by_stage(corpus)
     sections = (
         _headline(corpus, sum(took["usd"] for took in usage.values())),
         section("pictures", "Pictures: funnel", _pictures(corpus)),
         section("instructions", "Instructions: funnel", _instructions(corpus)),
-        section("coverage", "Coverage", _matrix(coverage)),
-        section("quotas", "Quotas", _quotas(corpus, coverage)),
-        section("balance", "Balance of answers", _balance(coverage)),
-        section("seeds", "Seed questions", _seeds(coverage)),
+        section("coverage", "Coverage", _matrix(found)),
+        section("quotas", "Quotas", _quotas(corpus, found)),
+        section("balance", "Balance of answers", _balance(found)),
+        section("seeds", "Seed questions", _seeds(found)),
         section("lengths", "Lengths and measures", _measures(corpus, sample)),
         section("asking", "What asking models cost", _asking(corpus, usage)),
         section("reviews", "Reviews", _reviews(corpus)),
@@ -167,37 +166,31 @@ def _funnel(what: str, rows: list[dict[str, Any]], total: int, kept: int) -> str
 # --- What the accepted instructions are -----------------------------------------------------------
 
 
-def _coverage(corpus: Corpus) -> Coverage:
-    """What the accepted instructions cover, all of them."""
-    frames = (corpus.instructions_of(r, READS.names) for r in corpus.instruction_records)
-    return measure_coverage(frame.filter("kept").select(READS.names).to_arrow() for frame in frames)
-
-
-def _matrix(coverage: Coverage) -> str:
+def _matrix(found: Coverage) -> str:
     """Rows a domain, kind and language, darker where there are more."""
-    if not coverage.rows:
+    if not found.rows:
         return note("No instruction was accepted.")
-    domains = sorted({cell[0] for cell in coverage.cells})
-    langs = sorted({cell[2] for cell in coverage.cells})
-    known = {cell[1] for cell in coverage.cells}
+    domains = sorted({cell[0] for cell in found.cells})
+    langs = sorted({cell[2] for cell in found.cells})
+    known = {cell[1] for cell in found.cells}
     kinds = [kind for kind in INSTRUCTION_KINDS if kind in known]
-    most = max(coverage.cells.values())
+    most = max(found.cells.values())
     pairs = [(kind, lang) for kind in kinds for lang in langs]
     spans = "".join(f'<th colspan="{len(langs)}">{kind.replace("_", " ")}</th>' for kind in kinds)
     tongues = "".join(f"<th>{escaped(lang)}</th>" for _, lang in pairs)
     body = "\n".join(
         f'<tr><th scope="row">{escaped(domain)}</th>'
-        + "".join(_heat(coverage.cells[domain, *pair], most) for pair in pairs)
-        + f"<td>{coverage.count(domain=domain):,}</td></tr>"
+        + "".join(_heat(found.cells[domain, *pair], most) for pair in pairs)
+        + f"<td>{found.count(domain=domain):,}</td></tr>"
         for domain in domains
     )
-    totals = "".join(f"<td>{coverage.count(kind=k, lang=g):,}</td>" for k, g in pairs)
+    totals = "".join(f"<td>{found.count(kind=k, lang=g):,}</td>" for k, g in pairs)
     return (
         note("Accepted instructions by domain, kind and language; a dot is none.")
         + '<div class="ol-wide"><table class="ol-heat"><thead>'
         f"<tr><th></th>{spans}<th></th></tr><tr><th>domain</th>{tongues}<th>all</th></tr></thead>"
         f'<tbody>\n{body}\n</tbody><tfoot><tr><th scope="row">all</th>{totals}'
-        f"<td>{coverage.rows:,}</td></tr></tfoot></table></div>"
+        f"<td>{found.rows:,}</td></tr></tfoot></table></div>"
     )
 
 
@@ -208,13 +201,13 @@ def _heat(rows: int, most: int) -> str:
     return f'<td class="ol-heat-{level}">{rows:,}</td>'
 
 
-def _quotas(corpus: Corpus, coverage: Coverage) -> str:
+def _quotas(corpus: Corpus, found: Coverage) -> str:
     """What is missed, in words."""
     own = corpus.reference.get("quotas")
     quotas = Quotas.model_validate(own or {})
-    missed = quotas.missed(coverage)
+    missed = quotas.missed(found)
     whose = "" if own else "The job sets no quotas; these are the defaults for even answers. "
-    if coverage.rows < quotas.min_judged:
+    if found.rows < quotas.min_judged:
         whose += f"Balance is not judged below {counted(quotas.min_judged, 'instruction')}. "
     if not missed:
         return note(f"{whose}Nothing is missed.")
@@ -222,19 +215,19 @@ def _quotas(corpus: Corpus, coverage: Coverage) -> str:
     return f'{note(whose)}<ul class="ol-missed">{items}</ul>'
 
 
-def _balance(coverage: Coverage) -> str:
-    halves = [half for half in (_yes_and_no(coverage), _letters(coverage)) if half]
+def _balance(found: Coverage) -> str:
+    halves = [half for half in (_yes_and_no(found), _letters(found)) if half]
     return f'<div class="ol-halves">{"".join(halves)}</div>' if halves else ""
 
 
-def _yes_and_no(coverage: Coverage) -> str:
-    langs = sorted({*coverage.yes, *coverage.no})
+def _yes_and_no(found: Coverage) -> str:
+    langs = sorted({*found.yes, *found.no})
     rows = [
         (
             escaped(lang),
-            f"{coverage.yes[lang]:,}",
-            f"{coverage.no[lang]:,}",
-            percent(coverage.yes[lang], coverage.yes[lang] + coverage.no[lang]),
+            f"{found.yes[lang]:,}",
+            f"{found.no[lang]:,}",
+            percent(found.yes[lang], found.yes[lang] + found.no[lang]),
         )
         for lang in langs
     ]
@@ -244,34 +237,34 @@ def _yes_and_no(coverage: Coverage) -> str:
     return f"<div><h3>Judgements</h3>{table(head, rows, (1, 2, 3))}</div>"
 
 
-def _letters(coverage: Coverage) -> str:
+def _letters(found: Coverage) -> str:
     rows = [
-        (letter, f"{coverage.letters[letter]:,}", f"{expected:,.1f}")
-        for letter, expected in sorted(coverage.expected_letters.items())
+        (letter, f"{found.letters[letter]:,}", f"{expected:,.1f}")
+        for letter, expected in sorted(found.expected_letters.items())
     ]
     if not rows:
         return ""
-    chance = coverage.letter_p()
+    chance = found.letter_p()
     said = (
         "Too few for a test of evenness: a letter is expected less than five times."
         if chance is None
         else f"Even letters are this far apart or farther with p = {chance:.2g} (chi-square)."
     )
     said += (
-        f" The right option is the longest {coverage.longest_right:,} times; if length said "
-        f"nothing, {coverage.expected_longest:,.1f} times."
+        f" The right option is the longest {found.longest_right:,} times; if length said "
+        f"nothing, {found.expected_longest:,.1f} times."
     )
     head = ("Letter", "Right", "Expected")
     return f"<div><h3>Right letters</h3>{table(head, rows, (1, 2))}{note(said)}</div>"
 
 
-def _seeds(coverage: Coverage) -> str:
-    if not coverage.seeds:
+def _seeds(found: Coverage) -> str:
+    if not found.seeds:
         return ""
-    top = sorted(coverage.seeds.items(), key=lambda item: (-item[1], item[0]))[:_SEEDS]
-    rows = [(escaped(seed), f"{used:,}", percent(used, coverage.rows)) for seed, used in top]
+    top = sorted(found.seeds.items(), key=lambda item: (-item[1], item[0]))[:_SEEDS]
+    rows = [(escaped(seed), f"{used:,}", percent(used, found.rows)) for seed, used in top]
     said = (
-        f"{counted(len(coverage.seeds), 'seed')} stood in the prompts of accepted instructions; "
+        f"{counted(len(found.seeds), 'seed')} stood in the prompts of accepted instructions; "
         "these most often."
     )
     return note(said) + table(("Seed", "Instructions", "Share of all"), rows, (1, 2))

@@ -43,11 +43,16 @@ class Verdict:
         """
         if self.table == "nodes":
             return ""
-        shown = [
-            f"{c.column} = {_short(self.values.get(c.column))} ({c.operator} {_short(c.threshold)})"
-            for c in self.comparisons
-        ]
-        return ", ".join(shown)
+        compared = {one.column for one in self.comparisons}
+        others = (name for name in self.values if name not in compared)
+        shown = [self._compared(one) for one in self.comparisons]
+        shown += [f"{name} = {_short(self.values[name])}" for name in others]
+        return ", ".join(dict.fromkeys(shown))
+
+    def _compared(self, one: Comparison) -> str:
+        value = f"{one.column} = {_short(self.values.get(one.column))}"
+        with_column = one.threshold is None and not one.operator.startswith("is")
+        return value if with_column else f"{value} ({one.operator} {_short(one.threshold)})"
 
 
 def _short(value: Any) -> str:
