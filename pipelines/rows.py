@@ -112,14 +112,14 @@ class Instruction(JudgedRow):
     @property
     def turns(self) -> list[dict[str, str]]:
         """Rounds of question and answer, as a reviewer edited them where one did."""
-        found: list[dict[str, str]] = self.values.get("reviewed_turns") or self.values["turns"]
-        return found
+        edited: list[dict[str, str]] | None = self.values.get("reviewed_turns")
+        return self.values["turns"] if edited is None else edited
 
     @property
     def options(self) -> list[str]:
         """A multiple choice's options, as a reviewer edited them where one did."""
-        found: list[str] = self.values.get("reviewed_options") or self.values["options"]
-        return found
+        edited: list[str] | None = self.values.get("reviewed_options")
+        return self.values["options"] if edited is None else edited
 
     def _repr_html_(self) -> str:
         from pipelines.instruction_html import picture_html
