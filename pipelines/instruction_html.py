@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipelines.rows import Instruction, PictureRow
 
 NO_PICTURE = "no bytes, or not readable"
-_TEXT = 1200
+_TEXT, _SHORT = 1200, 400
 _PROMPT = 1500
 _KNOWN = (
     ("image_caption", "caption on the page"),
@@ -87,14 +87,19 @@ def _known(values: dict[str, Any]) -> Iterator[str]:
             yield f'<div><dt>{label}</dt><dd dir="auto">{text}</dd></div>'
 
 
-def instruction_html(instruction: Instruction, *, full: bool) -> str:
-    """One instruction; `full` shows all verdicts and the prompt, not only what dropped it."""
+def instruction_html(instruction: Instruction, *, full: bool, pictured: bool = False) -> str:
+    """One instruction; `full` shows all verdicts and the prompt, not only what dropped it.
+
+    `pictured` shows its picture with it.
+    """
     values = instruction.values
     names = (values[f"instruction_{name}"] for name in ("kind", "domain", "lang"))
     chips = "".join(f'<span class="ol-chip">{escaped(name)}</span>' for name in names)
     if values.get("review_status"):
         chips += f'<span class="ol-chip">reviewed: {escaped(values["review_status"])}</span>'
-    rounds = "".join(_turn(instruction, turn) for turn in instruction.turns)
+    limit = _TEXT if full else _SHORT
+    rounds = "".join(_turn(instruction, turn, limit) for turn in instruction.turns)
+    image = _shown(instruction.picture) if pictured else ""
     problem = values.get("reply_problem")
     said = f'<p class="ol-error">{escaped(problem, _TEXT)}</p>' if problem else ""
     rest = _more(values.get("generation_prompt"), "The request", full)
@@ -102,12 +107,12 @@ def instruction_html(instruction: Instruction, *, full: bool) -> str:
     name = escaped(instruction.instruction_id)
     return (
         f'<section class="ol-ask" lang="{escaped(values["instruction_lang"])}" title="{name}">'
-        f"<p>{badge(instruction)} {chips}</p>{rounds}{said}{verdicts}{rest}</section>"
+        f"{image}<p>{badge(instruction)} {chips}</p>{rounds}{said}{verdicts}{rest}</section>"
     )
 
 
-def _turn(instruction: Instruction, turn: dict[str, str]) -> str:
-    question, answer = escaped(turn["question"], _TEXT), escaped(turn["answer"], _TEXT)
+def _turn(instruction: Instruction, turn: dict[str, str], limit: int) -> str:
+    question, answer = escaped(turn["question"], limit), escaped(turn["answer"], limit)
     options = instruction.options
     right = letter_in(turn["answer"], options) if options else None
     listed = "".join(
@@ -167,6 +172,9 @@ INSTRUCTION_CSS = """
   gap: 1px; border-top: 1px solid var(--ol-line); border-radius: 0 0 6px 6px; overflow: hidden; }
 .ol-ask { padding: 0.7rem 1.25rem; box-shadow: 0 0 0 1px var(--ol-line); font-size: 0.9rem;
   line-height: 1.5; overflow-wrap: anywhere; }
+.ol-ask img { display: block; max-width: 100%; height: 6rem; margin-bottom: 0.4rem;
+  object-fit: contain; background: #ffffff; }
+.ol-ask .ol-missing { margin-bottom: 0.4rem; }
 .ol-ask .ol-q { font-weight: 600; margin-bottom: 0.2rem; }
 .ol-ask .ol-a { white-space: pre-line; }
 .ol-ask .ol-options { list-style: none; margin: 0 0 0.3rem; padding: 0; }

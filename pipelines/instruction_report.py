@@ -105,7 +105,7 @@ def _headline(corpus: Corpus, usd: float) -> str:
         ("accepted", f"{accepted:,}"),
         ("share accepted", percent(accepted, summary.images)),
         ("US dollars for models", f"{usd:,.2f}"),
-        ("US dollars a row accepted", _usd(usd / accepted) if accepted else "–"),
+        ("US dollars a row accepted", f"{usd / accepted:.2g}" if accepted else "–"),
         ("failed rows", f"{summary.failed + summary.images_failed:,}"),
     ]
     made = (
@@ -493,7 +493,7 @@ def _cards(sample: Sample, found: Sequence[tuple[str, Place]]) -> str:
     shown: list[Instruction] = [
         sample.judged_instructions(record, [row])[0] for record, row in _first(found, EXAMPLES)
     ]
-    cards = "".join(instruction_html(one, full=False) for one in shown)
+    cards = "".join(instruction_html(one, full=False, pictured=True) for one in shown)
     title = f"{badge(shown[0])} {counted(len(found), 'instruction')}"
     return f'<h3>{title}</h3><div class="ol-doc ol-pic"><div class="ol-asks">{cards}</div></div>'
 
@@ -502,14 +502,15 @@ _CSS = """
 .ol-heat { border-collapse: separate; border-spacing: 2px; font-size: 0.85rem;
   font-variant-numeric: tabular-nums; }
 .ol-heat th { font-weight: 600; color: var(--ol-soft); padding: 0.2rem 0.5rem; }
-.ol-heat tbody th, .ol-heat tfoot th { text-align: start; white-space: nowrap;
-  padding-inline-start: 0; }
+.ol-heat tbody th, .ol-heat tfoot th, .ol-heat tr:last-child th:first-child {
+  text-align: start; white-space: nowrap; padding-inline-start: 0; }
 .ol-heat td { text-align: end; padding: 0.25rem 0.6rem; min-width: 2.2rem; border-radius: 2px; }
 .ol-heat td:last-child, .ol-heat tfoot td { font-weight: 600; }
 .ol-heat .ol-none { background: var(--ol-wash); }
 .ol-missed { color: var(--ol-bad); padding-inline-start: 1.2rem; margin: 0.4rem 0; }
 .ol-example > .ol-doc { margin-bottom: 1.25rem; }
 .ol-wall .ol-missing { width: auto; }
+.ol-page .ol-wall figcaption { font-weight: 400; }
 """ + "\n".join(
     f".ol-heat-{level} {{ background: color-mix(in srgb, var(--ol-bar-kept) {10 * level}%, "
     "var(--ol-paper)); }"
