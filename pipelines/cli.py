@@ -208,14 +208,25 @@ def cost(
 @app.command()
 def explain(
     corpus: CorpusArgument,
-    document: Annotated[str, typer.Argument(metavar="DOC_ID|URL", help="which document")],
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="DOC_ID|URL", help="which document; or an instruction_id, or a picture's URL"
+        ),
+    ],
     job: JobName = None,
 ) -> None:
-    """Show every verdict on a document: rule, value, threshold, stage."""
+    """Show every verdict on a document, picture or instruction: rule, value, threshold, stage."""
+    found = _open(corpus, job)
+    if found.makes_instructions:
+        from pipelines.instruction_tables import print_explained
+
+        print_explained(found, document)
+        return
     from pipelines.tables import print_document
 
-    for found in _require(_open(corpus, job), document):
-        print_document(found)
+    for one in _require(found, document):
+        print_document(one)
 
 
 def _list_formats(wanted: bool) -> None:

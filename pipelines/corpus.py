@@ -16,70 +16,23 @@ import polars as pl
 import pyarrow as pa
 
 from operators.registry import SOURCES
-from operators.rules import LEVELS, Comparison, Expression, parse
 from operators.sources import ADDRESS
-from pipelines.instruction_table import born_units
+from pipelines.instruction_table import instruction_unit, writers
 from pipelines.interleaved import INTERLEAVED
 from pipelines.plan import RECIPES
 from pipelines.render import document_html
+from pipelines.rows import Instruction, JudgedRow, PictureRow, TableView
 from pipelines.seen import PICTURE_ROW
-from pipelines.store import (
-    ERRORS,
-    InputRecord,
-    RuleRecord,
-    StageRecord,
-    Store,
-    UnitRecord,
-    born_in,
-)
-from pipelines.summary import BORN, Summary, read_records, unit_refs
+from pipelines.store import InputRecord, RuleRecord, StageRecord, Store, UnitRecord, born_in
+from pipelines.summary import BORN, Summary, unit_refs
 from schemas.errors import CorpusError, did_you_mean
-from schemas.tables import IMAGES, INSTRUCTIONS, PICTURES, Table
+from schemas.tables import IMAGES, INSTRUCTIONS, PICTURES
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a rule said of a document: `passed` is None when the rule was not asked any more."""
-
-    rule: str
-    stage: str
-    table: str
-    text: str
-    passed: bool | None
-    values: dict[str, Any]
-    comparisons: tuple[Comparison, ...]
-    nodes_dropped: tuple[int, ...] = ()
-    """Node rules: positions of the nodes that the rule drops."""
-
-    @property
-    def thresholds(self) -> str:
-        """The measured values beside the thresholds: `word_count = 12 (< 50)`.
-
-        Empty for a node rule, whose values are lists.
-        """
-        if self.table == "nodes":
-            return ""
-        shown = [
-            f"{c.column} = {_short(self.values.get(c.column))} ({c.operator} {_short(c.threshold)})"
-            for c in self.comparisons
-        ]
-        return ", ".join(shown)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-@dataclass(frozen=True)
-class Document:
+class Document(JudgedRow):
     """One document with everything measured and decided about it. Renders in notebooks."""
 
-    values: dict[str, Any]
-    kept: bool
-    dropped_by: str | None
-    verdicts: tuple[Verdict, ...]
-    errors: dict[str, str]
-    """Stages that failed on it, with class and message."""
     nodes_kept: tuple[bool, ...]
     corpus: Corpus
 
@@ -108,64 +61,6 @@ class Document:
         return document_html(self)
 
 
-class TableView:
-    """The rows of one of a corpus's tables, with their verdicts."""
-
-    def __init__(self, store: Store, reference: dict[str, Any], table: Table) -> None:
-        self.store, self.table = store, table
-        self.stages: list[dict[str, Any]] = reference["stages"]
-        self.rules: list[dict[str, Any]] = reference["rules"]
-        self.folder: str = reference["verdicts"]
-
-    @property
-    def columns(self) -> list[str]:
-        """Every column that a row has."""
-        return [*self.table.born.names, *(c for stage in self.stages for c in stage["columns"])]
-
-    def records(self, units: Iterable[str]) -> list[UnitRecord]:
-        """The records of those of the units that are done."""
-        done = set(self.store.names(self.folder))
-        return read_records(self.store, self.folder, [unit for unit in units if unit in done])
-
-    def paths(self, record: UnitRecord) -> dict[str, str]:
-        """The file of each column of a unit."""
-        paths = dict.fromkeys(self.table.born.names, f"units/{record.unit}.parquet")
-        for stage in self.stages:
-            path = f"{stage['folder']}/{record.stages[stage['name']].file}.parquet"
-            paths |= dict.fromkeys(stage["columns"], path)
-        return paths
-
-    def verdicts(self, record: UnitRecord) -> pa.Table:
-        """What was decided about each row of a unit."""
-        return self.store.read(f"{self.folder}/{record.unit}.parquet")
-
-    def frame(
-        self, records: Iterable[UnitRecord], names: Sequence[str], *, kept: bool | None
-    ) -> pl.DataFrame:
-        """The named columns (default: those that rows are born with), `kept` and `dropped_by`.
-
-        Raises:
-            CorpusError: no such column.
-        """
-        names = list(names or self.table.born.names)
-        for name in names:
-            if name not in self.columns:
-                raise CorpusError(f"no column '{name}'; {did_you_mean(name, self.columns)}")
-        parts = [self._unit(record, names, kept=kept) for record in records]
-        if not parts:
-            return pl.DataFrame(schema=[*names, "kept", "dropped_by"])
-        frame = pl.from_arrow(pa.concat_tables(parts))
-        assert isinstance(frame, pl.DataFrame)  # from_arrow of a table
-        return frame
-
-    def _unit(self, record: UnitRecord, names: list[str], *, kept: bool | None) -> pa.Table:
-        verdicts = self.verdicts(record)
-        table = self.store.zipped(self.paths(record), names)
-        for name in ("kept", "dropped_by"):
-            table = table.append_column(name, verdicts[name])
-        return table if kept is None else table.filter(pa.compute.equal(table["kept"], kept))
-
-
 class Corpus:
     """A job's corpus in its store. Nothing is read before it is asked for."""
 
@@ -178,8 +73,10 @@ class Corpus:
         self.stages, self.rules = self._documents_view.stages, self._documents_view.rules
 
     def __repr__(self) -> str:
-        count = self.summary.documents
-        return f"Corpus({self.store.files.root!r}, job={self.job!r}, {count} documents)"
+        rows = f"{self.summary.documents} {self._documents_view.table.name}"
+        if self.makes_instructions:
+            rows += f", {self.summary.images} {INSTRUCTIONS.name}"
+        return f"Corpus({self.store.files.root!r}, job={self.job!r}, {rows})"
 
     @property
     def columns(self) -> list[str]:
@@ -192,7 +89,8 @@ class Corpus:
         done = self.reference.get("done")
         if done:
             return Summary.from_dict(done["summary"])
-        return Summary.of(self._inputs, self.records)
+        inner = self.instruction_records if self.makes_instructions else []
+        return Summary.of(self._inputs, self.records, inner)
 
     @cached_property
     def _inputs(self) -> list[InputRecord]:
@@ -276,58 +174,15 @@ class Corpus:
         return found
 
     def _documents(self, record: UnitRecord, rows: Iterable[int]) -> Iterator[Document]:
-        chosen = pa.array(rows, pa.int64())
-        if not len(chosen):
-            return
-        values = (
-            self.store.zipped(self._documents_view.paths(record), self.columns)
-            .take(chosen)
-            .to_pylist()
-        )
-        verdicts = self._documents_view.verdicts(record).take(chosen).to_pylist()
-        errors = {
-            stage["name"]: self.store.read(
-                f"{stage['folder']}/{record.stages[stage['name']].file}.parquet", [ERRORS]
-            )[ERRORS]
-            .take(chosen)
-            .to_pylist()
-            for stage in self.stages
-        }
-        for index, (value, verdict) in enumerate(zip(values, verdicts, strict=True)):
-            failed = {
-                name: _message(found[index]) for name, found in errors.items() if found[index]
-            }
-            yield self._document(value, verdict, failed)
-
-    def _document(
-        self, values: dict[str, Any], row: dict[str, Any], errors: dict[str, str]
-    ) -> Document:
-        nodes = values.get("nodes") or []
-        masks = row.get("nodes_kept") or [True] * len(nodes)
-        verdicts = tuple(self._verdict(rule, values, row) for rule in self.rules)
-        dropped_by = row["dropped_by"]
-        return Document(values, row["kept"], dropped_by, verdicts, errors, tuple(masks), self)
-
-    def _verdict(
-        self, rule: dict[str, Any], values: dict[str, Any], row: dict[str, Any]
-    ) -> Verdict:
-        expression = self._expressions[rule["name"]]
-        answer = row[f"rule.{rule['name']}"]
-        dropped: tuple[int, ...] = ()
-        if isinstance(answer, list):
-            dropped = tuple(i for i, passed in enumerate(answer) if not passed)
-            answer = not dropped
-        text = f"{'keep' if rule['keeps'] else 'drop'}: {rule['expression']}"
-        measured = {name: values[name] for name in expression.columns}
-        return Verdict(
-            rule["name"], rule["stage"], rule["table"], text, answer, measured,
-            expression.comparisons, dropped,
-        )  # fmt: skip
-
-    @cached_property
-    def _expressions(self) -> dict[str, Expression]:
-        """The rules' conditions by rule name, parsed once for all documents."""
-        return {r["name"]: parse(r["expression"], LEVELS[r["table"]]) for r in self.rules}
+        if self._documents_view.table is PICTURES:
+            raise CorpusError(
+                f"job '{self.job}' is over pictures, not documents; see picture(image_url) and "
+                "instruction(instruction_id)"
+            )
+        for fields, row in self._documents_view.judged(record, rows):
+            nodes = fields["values"].get("nodes") or []
+            masks = row.get("nodes_kept") or [True] * len(nodes)
+            yield Document(**fields, nodes_kept=tuple(masks), corpus=self)
 
     # Images
 
@@ -376,11 +231,22 @@ class Corpus:
             raise CorpusError(f"job '{self.job}' makes no instructions")
         return TableView(self.store, found, INSTRUCTIONS)
 
+    @property
+    def makes_instructions(self) -> bool:
+        """Whether the corpus is one of pictures and instructions about them."""
+        return INSTRUCTIONS.name in self.reference
+
     @cached_property
     def instruction_records(self) -> list[UnitRecord]:
         """Records of the units of instructions, in the order of their pictures."""
-        groups = self.reference.get("done", {}).get("groups", {})
-        return self.instructions_view.records(born_units(self.store, groups))
+        wrote = writers((stage["name"], stage["columns"]) for stage in self.stages)
+        return self.instructions_view.records(
+            instruction_unit(record, wrote) for record in self.records
+        )
+
+    def instruction_funnel(self) -> pl.DataFrame:
+        """The funnel of the instructions about the pictures that were kept, as `funnel` is."""
+        return _funnel(self.instructions_view, self.summary, self.summary.images)
 
     def instructions(self, *columns: str, kept: bool | None = None) -> pl.DataFrame:
         """A frame of instructions, as `documents` does; columns of their pictures are known too.
@@ -409,6 +275,81 @@ class Corpus:
             pictures = self._documents_view.frame([home], of_picture, kept=None)
             frame = frame.hstack(pictures.select(of_picture)[frame[PICTURE_ROW].to_list()])
         return frame.select(*names, "kept", "dropped_by")
+
+    def instruction(self, instruction_id: str) -> Instruction:
+        """The instruction with this identity, with its picture.
+
+        Raises:
+            CorpusError: there is none, or the job makes no instructions.
+        """
+        wanted = pl.col("instruction_id") == instruction_id
+        for record in self.instruction_records:
+            frame = self.instructions_of(record, ["instruction_id"]).with_row_index("row")
+            for row in frame.filter(wanted)["row"]:
+                return self.judged_instructions(record, [row])[0]
+        raise CorpusError(
+            f"no instruction '{instruction_id}' in {self.store.files.root} (job {self.job}); "
+            "instructions('instruction_id') lists all"
+        )
+
+    def picture(self, image_url: str) -> PictureRow:
+        """The picture at this address.
+
+        Raises:
+            CorpusError: there is none, or the job makes no instructions.
+        """
+        if not self.makes_instructions:
+            raise CorpusError(f"job '{self.job}' makes no instructions; see images()")
+        for record in self.records:
+            urls = self.store.read(f"units/{record.unit}.parquet", ["image_url"])["image_url"]
+            row = urls.index(image_url).as_py()
+            if row >= 0:
+                return self.judged_pictures(record, [row])[0]
+        raise CorpusError(
+            f"no picture '{image_url}' in {self.store.files.root} (job {self.job}); "
+            "give an image_url as documents('image_url') lists them"
+        )
+
+    def judged_pictures(self, record: UnitRecord, rows: Sequence[int]) -> list[PictureRow]:
+        """The pictures at these rows of a unit."""
+        view = self._documents_view
+        judged = zip(rows, view.judged(record, rows), strict=True)
+        return [
+            PictureRow(**found, unit=record.unit, row=row, corpus=self)
+            for row, (found, _) in judged
+        ]
+
+    def judged_instructions(self, record: UnitRecord, rows: Sequence[int]) -> list[Instruction]:
+        """The instructions at these rows of a unit, each with its picture."""
+        view = self.instructions_view
+        numbers = self._picture_rows(record)
+        of_pictures = [numbers[row] for row in rows]
+        home = next(r for r in self.records if r.unit == born_in(record.unit))
+        shown = sorted(set(of_pictures))
+        pictures = dict(zip(shown, self.judged_pictures(home, shown), strict=True))
+        beside = [pictures[number] for number in of_pictures]
+        judged = view.judged(record, rows, [picture.values for picture in beside])
+        return [
+            Instruction(**fields, picture=picture)
+            for picture, (fields, _) in zip(beside, judged, strict=True)
+        ]
+
+    def instructions_about(self, picture: PictureRow) -> list[Instruction]:
+        """All instructions about a picture, in order."""
+        for record in self.instruction_records:
+            if born_in(record.unit) == picture.unit:
+                numbers = self.store.read(f"units/{record.unit}.parquet", [PICTURE_ROW])[
+                    PICTURE_ROW
+                ]
+                rows = [row for row, n in enumerate(numbers.to_pylist()) if n == picture.row]
+                return self.judged_instructions(record, rows)
+        return []
+
+    def _picture_rows(self, record: UnitRecord) -> list[int]:
+        """The row of each instruction's picture, in the unit that theirs was born in."""
+        table = self.store.read(f"units/{record.unit}.parquet", [PICTURE_ROW])
+        rows: list[int] = table[PICTURE_ROW].to_pylist()
+        return rows
 
     @cached_property
     def _captures(self) -> dict[str, tuple[int, dict[str, Any]]]:
@@ -491,10 +432,6 @@ def _funnel(view: TableView, summary: Summary, left: int) -> pl.DataFrame:
             row = (rule["name"], text, counts.asked, counts.dropped, counts.first, left)
             rows.append((stage["name"], *row))
     return pl.DataFrame(rows, schema=_FUNNEL, orient="row")
-
-
-def _message(error: dict[str, str]) -> str:
-    return f"{error['type']}: {error['message']}"
 
 
 def open_corpus(path: str, job: str | None = None) -> Corpus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -10,15 +11,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from operators.asking import Asks
 from operators.base import ERROR_COLUMN, EngineMade, Operator
-from operators.sources import Page, Picture
+from operators.sources import FolderSource, Page, Picture, PooledPicture
 from pipelines.backend import cpu_count
 from pipelines.jobfile import JobFile
-from pipelines.plan import PAYLOADS, Plan, compile_plan
+from pipelines.plan import PAYLOADS, Input, Plan, compile_plan
 from pipelines.seen import archived_images
 from pipelines.store import Store, born_in, by_unit
 from pipelines.summary import input_keys, unit_refs
-from schemas.tables import DOCUMENTS, IMAGES
+from schemas.tables import DOCUMENTS, IMAGES, PICTURES
 
 _PAGE = PAYLOADS[DOCUMENTS.name]
 _DENSITY_PAGES = 50
@@ -43,6 +45,8 @@ class StageEstimate:
     ms_per_document: float | None
     seconds: float | None
     """CPU seconds for the documents to compute."""
+    asks: str | None = None
+    """The model that the stage asks; its time is the model's, and nobody is asked here."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +78,16 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
     refs = unit_refs(known)
     sampled, costs = _time_stages(plan, sample) if sample else (0, {})
     documents = sum(ref.rows for ref in refs)
-    missing = sum(size for (_, size), record in zip(keys, records, strict=True) if record is None)
-    density = _density(plan, keys[0][1]) if missing else 0.0
-    if missing:
-        documents += _guess(density, missing)
+    unknown = [
+        (entry, size)
+        for entry, (_, size), record in zip(plan.inputs, keys, records, strict=True)
+        if record is None
+    ]
+    guesses = _guesses(plan, unknown)
+    documents += sum(guesses)
     done = set(store.names(plan.folder)) & {ref.unit for ref in refs}
     unit_rows = jobfile.job.unit_rows
-    units = len(refs) + sum(
-        1 + _guess(density, size) // unit_rows
-        for (_, size), record in zip(keys, records, strict=True)
-        if record is None
-    )
+    units = len(refs) + sum(1 + guess // unit_rows for guess in guesses)
     stages = []
     for stage in plan.every_stage:
         table = plan.of(plan.table_of(stage.name))
@@ -103,13 +106,14 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
                 units - len(have),
                 cost * 1000 if cost is not None else None,
                 cost * documents * share if cost is not None else None,
+                operator.model.name if isinstance(operator := stage.operator, Asks) else None,
             )
         )
     workers = jobfile.job.on.workers
     return Estimate(
         plan,
         documents,
-        not missing,
+        not unknown,
         units,
         len(done),
         sampled,
@@ -117,6 +121,21 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
         stages,
         _warnings(plan, costs),
     )
+
+
+def _guesses(plan: Plan, unknown: Sequence[tuple[Input, int]]) -> list[int]:
+    """Rows of each input that is not indexed yet, of a size in bytes: pictures are counted."""
+    if plan.table is PICTURES:
+        return [_count(entry) for entry, _ in unknown]
+    density = _density(plan, unknown[0][1]) if unknown else 0.0
+    return [_guess(density, size) for _, size in unknown]
+
+
+def _count(entry: Input) -> int:
+    """How many pictures a list names, or a folder holds; files of a folder are not opened."""
+    if isinstance(entry.source, FolderSource):
+        return len(entry.source.files(entry.uri))
+    return sum(isinstance(row, PooledPicture) for row in entry.source.index(entry.uri))
 
 
 def _density(plan: Plan, size: int) -> float:
@@ -139,16 +158,23 @@ def _guess(density: float, missing: int) -> int:
 def _time_stages(plan: Plan, sample: int) -> tuple[int, dict[str, float]]:
     """How many pages were sampled, and the CPU seconds a document of each stage.
 
-    Stages over images are timed on images that the inputs hold; nobody is asked for any.
+    Stages over images are timed on images that the inputs hold; nobody is asked for any. Stages
+    that ask models are not timed, nor are those over instructions, which models are yet to write.
     """
-    pages, costs = _pages(plan, sample), {}
-    readable = pages.filter(pc.is_valid(pages[_PAGE]))
-    rows = {DOCUMENTS.name: readable, IMAGES.name: _pictures(plan, sample)}
-    shown = 0.0  # images a document
+    costs = {}
+    if plan.table is PICTURES:
+        pages = _pooled(plan, sample)
+        rows = {PICTURES.name: pages}
+        shown = 1.0
+    else:
+        pages = _pages(plan, sample)
+        readable = pages.filter(pc.is_valid(pages[_PAGE]))
+        rows = {DOCUMENTS.name: readable, IMAGES.name: _pictures(plan, sample)}
+        shown = 0.0  # images a document
     for stage in plan.every_stage:
         table = stage.operator.table
         operator = stage.operator.model_copy(update=dict(stage.operator.offline))
-        if isinstance(operator, EngineMade) or not rows[table].num_rows:
+        if isinstance(operator, EngineMade | Asks) or table not in rows or not len(rows[table]):
             continue
         cost, result = _timed(operator, rows[table])
         costs[stage.name] = cost * (shown if table == IMAGES.name else 1.0)
@@ -190,6 +216,17 @@ def _pages(plan: Plan, sample: int) -> pa.Table:
     return pa.concat_tables(tables)
 
 
+def _pooled(plan: Plan, sample: int) -> pa.Table:
+    """The first pictures of a few inputs, with their bytes where an input holds them."""
+    found: list[dict[str, Any]] = []
+    share = -(-sample // min(len(plan.inputs), _SAMPLED_INPUTS))
+    for entry in plan.inputs[:_SAMPLED_INPUTS]:
+        rows = (row for row in entry.source.index(entry.uri) if isinstance(row, PooledPicture))
+        found += [asdict(row) for row in islice(rows, min(share, sample - len(found)))]
+    table = pa.Table.from_pylist(found, schema=PICTURES.born)
+    return table.append_column(PAYLOADS[PICTURES.name], archived_images(plan.inputs, table))
+
+
 def _pictures(plan: Plan, sample: int) -> pa.Table:
     """The first images that a few inputs hold, with their bytes; none if nobody wants images."""
     found: list[dict[str, Any]] = []
@@ -204,7 +241,7 @@ def _pictures(plan: Plan, sample: int) -> pa.Table:
 
 def _warnings(plan: Plan, costs: dict[str, float]) -> list[str]:
     """Stages that could run later: dearer than one with rules that does not need them."""
-    warnings = []
+    warnings, of = [], "picture" if plan.table is PICTURES else "document"
     for index, stage in enumerate(plan.every_stage):
         for later in plan.every_stage[index + 1 :]:
             other_table = plan.table_of(later.name) != plan.table_of(stage.name)
@@ -217,7 +254,7 @@ def _warnings(plan: Plan, costs: dict[str, float]) -> list[str]:
             dear, cheap = costs.get(stage.name, 0), costs.get(later.name, 0)
             if dear > _WORTH_TELLING and dear > _DEARER * cheap > 0:
                 warnings.append(
-                    f"'{stage.name}' ({dear * 1000:.1f} ms a document) runs before "
+                    f"'{stage.name}' ({dear * 1000:.1f} ms a {of}) runs before "
                     f"'{later.name}' ({cheap * 1000:.1f} ms), which does not need it and has "
                     "rules: put the cheaper stage first"
                 )

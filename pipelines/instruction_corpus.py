@@ -7,6 +7,7 @@ from dataclasses import astuple
 from typing import Any
 
 from operators.chat_price import Usage
+from operators.coverage import READS, Coverage, measure_coverage
 from operators.review_outcome import ReviewOutcome
 from operators.rules import LEVELS, Expression, parse
 from pipelines.corpus import Corpus
@@ -73,6 +74,12 @@ def _values(row: dict[str, Any], rule: Expression) -> str:
     )
 
 
+def coverage(corpus: Corpus) -> Coverage:
+    """What the accepted instructions cover, and how their answers are spread."""
+    frames = (corpus.instructions_of(r, READS.names) for r in corpus.instruction_records)
+    return measure_coverage(frame.filter("kept").select(READS.names).to_arrow() for frame in frames)
+
+
 def usage_by_picture(corpus: Corpus) -> list[dict[str, Usage]]:
     """What asking models took, by stage, for each picture that one was asked about.
 
@@ -93,6 +100,21 @@ def usage_by_picture(corpus: Corpus) -> list[dict[str, Usage]]:
                     picture = found.setdefault(row[born], empty)
                     picture[stage] = add_usage([picture[stage], _usage(row[name])])
     return list(found.values())
+
+
+def usage_by_stage(corpus: Corpus) -> dict[str, dict[str, float]]:
+    """What asking models took, by stage: the sums of the fields of `schemas.columns.USAGE`."""
+    view, fields = corpus.instructions_view, [field.name for field in USAGE]
+    outer, inner = _usages(corpus.stages), _usages(view.stages)
+    found = {}
+    for usages, frame in (
+        (outer, corpus.documents(corpus.columns[0], *outer.values())),
+        (inner, corpus.instructions("instruction_id", *inner.values())),
+    ):
+        for stage, name in usages.items():
+            rows = [row for row in frame[name].to_list() if row is not None]
+            found[stage] = {field: sum(row[field] for row in rows) for field in fields}
+    return found
 
 
 def usd_by_stage(corpus: Corpus) -> dict[str, float]:

@@ -20,7 +20,7 @@ from operators.coverage import READS, Coverage, measure_coverage
 from pipelines.plan import Plan, fingerprint
 from pipelines.store import Store, UnitRecord, UnitRef
 from pipelines.work import PlainTask, Worker
-from schemas.columns import INSTRUCTION
+from schemas.columns import INSTRUCTION, column
 from schemas.tables import INSTRUCTIONS
 
 RunTasks = Callable[[str, Sequence[Any]], Iterable[tuple[Any, Any]]]
@@ -77,7 +77,9 @@ class InstructionTable:
         self, refs: Sequence[UnitRef], records: Sequence[UnitRecord], run_tasks: RunTasks
     ) -> list[UnitRef]:
         """The units of instructions, in the order of the units of their pictures."""
-        names = {record.unit: self._name(record) for record in records}
+        stages = ((stage.name, stage.operator.writes.names) for stage in self.plan.stages)
+        wrote = writers(stages)
+        names = {record.unit: instruction_unit(record, wrote) for record in records}
         self.living = fingerprint(list(names.values()))
         present = set(self.store.names("units"))
         files = {record.unit: record.files for record in records}
@@ -98,18 +100,25 @@ class InstructionTable:
             if rows[name := names[ref.unit]]
         ]
 
-    def _name(self, record: UnitRecord) -> str:
-        wrote = {
-            stage.name: record.stages[stage.name].file
-            for stage in self.plan.stages
-            if set(stage.operator.writes.names) & set(written(self.plan))
-        }
-        return f"{record.unit}-i000-{fingerprint(record.alive_digest, wrote)}"
-
     def _rows(self, unit: str) -> int:
         with self.store.files.open(f"units/{unit}.parquet") as file:
             rows: int = pq.read_metadata(file).num_rows
         return rows
+
+
+def writers(stages: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """Of stages and the columns that they write, those that write instructions."""
+    return [name for name, columns in stages if any(_holds_instructions(c) for c in columns)]
+
+
+def _holds_instructions(name: str) -> bool:
+    return bool(column(name).type == pa.list_(INSTRUCTION))
+
+
+def instruction_unit(record: UnitRecord, wrote: Iterable[str]) -> str:
+    """The unit of the instructions that the stages `wrote` wrote about a unit's pictures."""
+    files = {name: record.stages[name].file for name in wrote}
+    return f"{record.unit}-i000-{fingerprint(record.alive_digest, files)}"
 
 
 def accepted_coverage(store: Store, plan: Plan, records: Iterable[UnitRecord]) -> Coverage:

@@ -17,7 +17,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipelines.corpus import Document, Verdict
+    from pipelines.corpus import Document
+    from pipelines.rows import JudgedRow, Verdict
 
 MAX_SIDE = 360
 MAX_PIXELS = 40_000_000
@@ -51,7 +52,7 @@ def document_html(
         f'<article class="ol-doc" lang="{lang}">',
         _head(document),
         _body(document, pictures=pictures, max_nodes=max_nodes),
-        _verdicts(document),
+        verdicts_html(document),
         "</article>",
     ]
     return "\n".join(part for part in parts if part)
@@ -105,12 +106,12 @@ def _head(document: Document) -> str:
     )
 
 
-def badge(document: Document) -> str:
+def badge(row: JudgedRow) -> str:
     """A small mark: kept, or dropped and by what."""
-    if document.kept:
+    if row.kept:
         return '<span class="ol-badge ol-kept">kept</span>'
-    stage = (document.dropped_by or "").removeprefix("error: ")
-    failed = stage != document.dropped_by
+    stage = (row.dropped_by or "").removeprefix("error: ")
+    failed = stage != row.dropped_by
     reason = f"failed in {stage}" if failed else f"dropped by {stage}"
     return f'<span class="ol-badge ol-dropped">{escaped(reason)}</span>'
 
@@ -308,17 +309,18 @@ def _placeholder(url: str, alt: str, reason: str) -> str:
 # Verdicts
 
 
-def _verdicts(document: Document) -> str:
-    asked = [verdict for verdict in document.verdicts if verdict.passed is not None]
-    against = sum(1 for v in asked if v.table == "documents" and not v.passed)
+def verdicts_html(row: JudgedRow) -> str:
+    """What failed on a row, and every verdict, folded."""
+    asked = [verdict for verdict in row.verdicts if verdict.passed is not None]
+    against = sum(1 for v in asked if v.table != "nodes" and not v.passed)
     label = f"Verdicts: {counted(len(asked), 'rule')} asked, {against or 'none'} against"
     if not asked:
         label = "Verdicts: no rule was asked"
-    rows = "\n".join(_verdict(verdict) for verdict in document.verdicts)
+    rows = "\n".join(_verdict(verdict) for verdict in row.verdicts)
     head = "<tr><th>Rule</th><th>Stage</th><th>Measured (threshold)</th><th>Result</th></tr>"
     errors = "\n".join(
         f'<p class="ol-error"><b>{escaped(stage)} failed.</b> {escaped(message, 1000)}</p>'
-        for stage, message in document.errors.items()
+        for stage, message in row.errors.items()
     )
     return (
         f'{errors}<details class="ol-verdicts"><summary>{label}</summary>'

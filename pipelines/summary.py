@@ -140,6 +140,8 @@ def reference(plan: Plan, keys: list[str]) -> dict[str, Any]:
         "inputs": keys,
         **_table_reference(plan),
     }
+    if plan.quotas is not None:
+        found["quotas"] = plan.quotas.model_dump(mode="json")
     return found | ({plan.inner.table.name: _table_reference(plan.inner)} if plan.inner else {})
 
 

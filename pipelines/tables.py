@@ -14,15 +14,17 @@ from operators.export import FORMATS
 from operators.registry import OPERATORS, SOURCES
 from operators.rules import Rule
 from pipelines.contamination import contaminated_benchmarks, contaminated_items
-from pipelines.corpus import Corpus, Document, Verdict
+from pipelines.corpus import Corpus, Document
 from pipelines.engine import RunResult
-from pipelines.estimate import Estimate
+from pipelines.estimate import Estimate, StageEstimate
 from pipelines.evaluate import CPU_RATIO, F1, Evaluation, Figures, Measure
 from pipelines.plan import RECIPES, RULE_FRAGMENTS, Plan, read_fragment
 from pipelines.price import Misses, Price
+from pipelines.rows import JudgedRow, Verdict
 from pipelines.store import RuleRecord
 from pipelines.summary import BORN, Summary
 from schemas.errors import CorpusError, did_you_mean
+from schemas.tables import PICTURES
 
 _MOST_ITEMS = 20
 
@@ -37,6 +39,11 @@ def safe(text: str) -> str:
     """Foreign text for the terminal: no markup, no control characters."""
     plain = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
     return escape(plain)
+
+
+def rows_of(plan: Plan) -> str:
+    """What the rows of a job are called."""
+    return "pictures" if plan.table is PICTURES else plan.table.name
 
 
 def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, int]]:
@@ -61,21 +68,18 @@ def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, 
                 dropped = 0 if rule.table == "nodes" else counts.first
                 left -= dropped
                 if counts.first:
-                    text = _condition(rule, counts)
+                    text = _condition(rule, counts, alone=plan.table is PICTURES)
                     rows.append((name, rule.name, text, dropped, left))
     names = [(plan.table.name, BORN)]
     names += [(plan.table_of(stage.name), stage.name) for stage in plan.every_stage]
     return [row for name in names for row in found[name]]
 
 
-def _condition(rule: Rule, counts: RuleRecord) -> str:
-    match rule.table:
-        case "nodes":
-            return f"{counts.first} of {counts.asked} nodes: {rule.text}"
-        case "documents":
-            return rule.text
-        case table:
-            return f"{table}: {rule.text}"
+def _condition(rule: Rule, counts: RuleRecord, *, alone: bool) -> str:
+    """A rule's condition, and what it judges where other rows stand in the same table."""
+    if rule.table == "nodes":
+        return f"{counts.first} of {counts.asked} nodes: {rule.text}"
+    return rule.text if alone or rule.table == "documents" else f"{rule.table}: {rule.text}"
 
 
 _BESIDE_CONDITION = 60  # columns of the terminal
@@ -84,21 +88,19 @@ _BESIDE_CONDITION = 60  # columns of the terminal
 def print_funnel(result: RunResult, *, stage: str | None) -> None:
     """The funnel of a run, rules that dropped nothing summed up, and what the run computed."""
     plan, summary, out = result.plan, result.summary, console()
-    out.print(
-        f"{safe(plan.jobfile.name)}: {summary.documents} {plan.table.name} "
-        f"from {summary.inputs} inputs"
-    )
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("stage", "rule"):
-        table.add_column(name, no_wrap=True)
-    # The rest of the line; a condition is whole in the report and in `omniloom explain`.
-    room = max(out.width - _BESIDE_CONDITION, 20)
-    table.add_column("condition", no_wrap=True, overflow="ellipsis", max_width=room)
-    table.add_column("dropped", justify="right")
-    table.add_column("left", justify="right")
-    for row_stage, rule, condition, dropped, left in funnel_rows(plan, summary):
-        table.add_row(row_stage, safe(rule), safe(condition), str(dropped or ""), str(left))
-    out.print(table)
+    rows, noun = funnel_rows(plan, summary), rows_of(plan)
+    out.print(f"{safe(plan.jobfile.name)}: {summary.documents} {noun} from {summary.inputs} inputs")
+    inner = plan.inner
+    if noun == plan.table.name or inner is None:
+        out.print(_funnel_table(out, rows))
+    else:  # what comes of the rows has a funnel of its own
+        own = [row for row in rows if plan.table_of(row[0]) == plan.table.name]
+        out.print(_funnel_table(out, own))
+        if not stage:
+            born = [row for row in rows if row not in own]
+            about = f"{summary.kept} {noun} that were kept"
+            out.print(f"\n{summary.images} {inner.table.name} about the {about}")
+            out.print(_funnel_table(out, born))
     idle = len(plan.every_rule) - sum(counts.first > 0 for counts in summary.rules.values())
     if idle:
         out.print(f"{idle} more rules dropped nothing; see the report")
@@ -112,11 +114,24 @@ def print_funnel(result: RunResult, *, stage: str | None) -> None:
         share = summary.kept / summary.documents if summary.documents else 0
         if plan.inner is not None and plan.joined is not None:
             out.print(f"images    {summary.images_kept} of {summary.images} addresses kept")
-        rows = f"{summary.kept} of {summary.documents} {plan.table.name}"
-        out.print(f"kept      {rows} ({share:.0%})")
-        if plan.inner is not None and plan.joined is None:
-            inner, kept, of = plan.inner.table.name, summary.images_kept, summary.images
-            out.print(f"accepted  {kept} of {of} {inner} ({kept / max(of, 1):.0%})")
+        out.print(f"kept      {summary.kept} of {summary.documents} {noun} ({share:.0%})")
+        if inner is not None and plan.joined is None:
+            kept, of = summary.images_kept, summary.images
+            out.print(f"accepted  {kept} of {of} {inner.table.name} ({kept / max(of, 1):.0%})")
+
+
+def _funnel_table(out: Console, rows: Iterable[tuple[str, str, str, int, int]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("stage", "rule"):
+        table.add_column(name, no_wrap=True)
+    # The rest of the line; a condition is whole in the report and in `omniloom explain`.
+    room = max(out.width - _BESIDE_CONDITION, 20)
+    table.add_column("condition", no_wrap=True, overflow="ellipsis", max_width=room)
+    table.add_column("dropped", justify="right")
+    table.add_column("left", justify="right")
+    for row_stage, rule, condition, dropped, left in rows:
+        table.add_row(row_stage, safe(rule), safe(condition), str(dropped or ""), str(left))
+    return table
 
 
 def _print_work(result: RunResult) -> None:
@@ -138,13 +153,14 @@ def print_estimate(found: Estimate) -> None:
     about = "" if found.exact else "about "
     out.print(
         f"{plan.jobfile.name}: recipe '{plan.recipe.name}', {len(plan.inputs)} inputs, "
-        f"{about}{found.documents:,} documents in {about}{found.units:,} units; "
+        f"{about}{found.documents:,} {rows_of(plan)} in {about}{found.units:,} units; "
         f"{found.units_done} units are done"
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("stage", "operator", "reads", "writes", "rules"):
         table.add_column(name, overflow="fold")
-    for name in ("reuse", "compute", "ms/doc", "CPU s"):
+    of = "picture" if plan.table is PICTURES else "doc"
+    for name in ("reuse", "compute", f"ms/{of}", "CPU s"):
         table.add_column(name, justify="right")
     for stage in found.stages:
         table.add_row(
@@ -155,7 +171,7 @@ def print_estimate(found: Estimate) -> None:
             safe(_listed(stage.rules)),
             f"{stage.units_stored}",
             f"{stage.units_to_compute}",
-            "-" if stage.ms_per_document is None else f"{stage.ms_per_document:.2f}",
+            _cost_of(stage),
             "-" if stage.seconds is None else f"{stage.seconds:,.0f}",
         )
     out.print(table)
@@ -163,10 +179,16 @@ def print_estimate(found: Estimate) -> None:
         total = sum(stage.seconds or 0 for stage in found.stages)
         out.print(
             f"about {total / found.workers:,.0f} s with {found.workers} workers, "
-            f"measured on {found.sampled} documents, if no rule drops any"
+            f"measured on {found.sampled} {rows_of(plan)}, if no rule drops any"
         )
     for warning in found.warnings:
         out.print(f"[yellow]warning[/yellow] {safe(warning)}")
+
+
+def _cost_of(stage: StageEstimate) -> str:
+    if stage.asks is not None:
+        return f"asks {safe(stage.asks)}"
+    return "-" if stage.ms_per_document is None else f"{stage.ms_per_document:.2f}"
 
 
 def _listed(names: list[str], most: int = 5) -> str:
@@ -182,15 +204,25 @@ def print_document(document: Document) -> None:
     for name in ("source_file", "source_offset", "capture_date", "lang", "word_count"):
         if document.values.get(name) is not None:
             out.print(f"  {name:<14} {safe(str(document.values[name]))}")
-    for stage, message in document.errors.items():
-        out.print(f"  [red]error[/red] in stage {stage}: {safe(message)}")
+    print_errors(document)
+    out.print(verdict_table(document))
+
+
+def verdict_table(row: JudgedRow) -> Table:
+    """What every rule said of a row, a line each."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("stage", "rule", "verdict", "value (threshold)", "condition"):
         table.add_column(name, overflow="fold")
-    for verdict in document.verdicts:
-        shown = _verdict_cells(verdict, first=verdict.rule == document.dropped_by)
+    for verdict in row.verdicts:
+        shown = _verdict_cells(verdict, first=verdict.rule == row.dropped_by)
         table.add_row(verdict.stage, safe(verdict.rule), *shown)
-    out.print(table)
+    return table
+
+
+def print_errors(row: JudgedRow) -> None:
+    """The stages that failed on a row."""
+    for stage, message in row.errors.items():
+        console().print(f"  [red]error[/red] in stage {stage}: {safe(message)}")
 
 
 def _verdict_cells(verdict: Verdict, *, first: bool) -> tuple[str, str, str]:
