@@ -20,6 +20,7 @@ from pipelines.verify import verify
 from schemas.errors import JobError, QuotasMissed
 from tests.chat_server import ChatServer
 from tests.instruction_jobs import scripted_job, write_pictures
+from tests.instruction_kills import outcome
 from tests.scripted_model import answer
 
 JOB = "pictures.yaml"
@@ -55,6 +56,25 @@ def test_pictures_become_instructions_of_every_kind(tmp_path: Path) -> None:
         "multi_round": 6,
     }
     assert frame["instruction_id"].n_unique() == len(frame)
+
+
+def test_ray_writes_the_same_instructions(ray_head: tuple[str, str], tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 5)
+    backends = ({"backend": "local", "workers": 0}, {"backend": "ray", "address": ray_head[0]})
+    with ChatServer(answer) as server:
+        found = []
+        for on in backends:
+            folder = tmp_path / on["backend"]
+            folder.mkdir()
+            inputs = [{"pictures": str(tmp_path / "pictures")}]
+            export = [{"format": "messages", "to": str(folder / "shards"), "images": "beside"}]
+            wants = scripted_job(folder, server.url, on=on, inputs=inputs, export=export)
+            run(wants)
+            found.append(outcome(folder))
+        local, ray = found
+        assert local.differences(ray) == []
+        assert len(local.instructions) > 50
+        assert set(server.counts().values()) == {2}  # once for each store
 
 
 def test_pictures_have_their_turn_until_enough_is_accepted(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@
 so that it ends within minutes on two cores: two kinds of questions in place of four, two of each,
 no conversations, shorter answers, less of the page's text, no report. The corpus is that of
 jobs/demo.yaml, which is run first where its store is not there; `OMNILOOM_BENCH_CORPUS=folder` in
-the environment names another store of it. `rerun_instructions_threshold`: wall seconds of `omniloom run` after the
-bound on blind agreement has moved; the model is a scripted server, which nobody may ask then.
+the environment names another store of it. `rerun_instructions_threshold`: wall seconds of `omniloom
+run` after the bound on blind agreement has moved; the model is a scripted server, which nobody may
+ask then.
 """
 
 from __future__ import annotations
