@@ -60,7 +60,10 @@ def test_pictures_become_instructions_of_every_kind(tmp_path: Path) -> None:
 
 def test_ray_writes_the_same_instructions(ray_head: tuple[str, str], tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures", 5)
-    backends = ({"backend": "local", "workers": 0}, {"backend": "ray", "address": ray_head[0]})
+    backends: list[dict[str, Any]] = [
+        {"backend": "local", "workers": 0},
+        {"backend": "ray", "address": ray_head[0]},
+    ]
     with ChatServer(answer) as server:
         found = []
         for on in backends:
@@ -178,8 +181,9 @@ def test_an_edited_prompt_pays_for_what_it_touches_and_says_what(tmp_path: Path)
         asked_again = server.bodies()[before:]
         assert sum("Write something else" in str(body) for body in asked_again) == 3
         others = [body for body in asked_again if "Write something else" not in str(body)]
-        # What hangs on the new answers is asked anew, nothing else: short questions again.
-        assert all("by the water?" in str(body) for body in others)
+        # What hangs on the new answers is asked anew, nothing else: their own questions again.
+        assert len(others) == 3 * 3 * 3  # of each picture, without it once and with it twice
+        assert all("What can be said about part" in str(body) for body in others)
 
 
 def test_pictures_of_a_corpus_come_with_the_text_around_them(tmp_path: Path) -> None:
