@@ -46,6 +46,19 @@ class Outcome:
     shards: dict[str, str]
     """SHA-256 by path."""
 
+    def differences(self, other: Outcome) -> list[str]:
+        """What is not the same in another one."""
+        verdicts = len(self.verdicts) == len(other.verdicts) and all(
+            map(pl.DataFrame.equals, self.verdicts, other.verdicts)
+        )
+        same = {
+            "pictures": self.pictures.equals(other.pictures),
+            "instructions": self.instructions.equals(other.instructions),
+            "verdicts": verdicts,
+            "shards": self.shards == other.shards,
+        }
+        return [name for name, holds in same.items() if not holds]
+
 
 @dataclass
 class AskedKills:
@@ -65,16 +78,8 @@ class AskedKills:
     @property
     def differences(self) -> list[str]:
         """What is not as in the undisturbed job."""
-        calm, killed = self.calm, self.killed
-        same = {
-            "requests": self.asked == self.asked_calmly,
-            "pictures": calm.pictures.equals(killed.pictures),
-            "instructions": calm.instructions.equals(killed.instructions),
-            "verdicts": len(calm.verdicts) == len(killed.verdicts)
-            and all(map(pl.DataFrame.equals, calm.verdicts, killed.verdicts)),
-            "shards": calm.shards == killed.shards,
-        }
-        return [name for name, holds in same.items() if not holds]
+        requests = [] if self.asked == self.asked_calmly else ["requests"]
+        return [*requests, *self.calm.differences(self.killed)]
 
 
 def kill_while_asking(

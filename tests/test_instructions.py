@@ -23,7 +23,8 @@ from pipelines.verify import verify
 from schemas.errors import JobError, QuotasMissed
 from tests.chat_server import ChatServer
 from tests.instruction_jobs import scripted_job, write_pictures
-from tests.scripted_model import answer, schema_of
+from tests.instruction_kills import outcome
+from tests.scripted_model import answer
 
 JOB = "pictures.yaml"
 NOON = "2026-01-01T12:00:00+00:00"
@@ -59,6 +60,28 @@ def test_pictures_become_instructions_of_every_kind(tmp_path: Path) -> None:
         "multi_round": 6,
     }
     assert frame["instruction_id"].n_unique() == len(frame)
+
+
+def test_ray_writes_the_same_instructions(ray_head: tuple[str, str], tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 5)
+    backends: list[dict[str, Any]] = [
+        {"backend": "local", "workers": 0},
+        {"backend": "ray", "address": ray_head[0]},
+    ]
+    with ChatServer(answer) as server:
+        found = []
+        for on in backends:
+            folder = tmp_path / on["backend"]
+            folder.mkdir()
+            inputs = [{"pictures": str(tmp_path / "pictures")}]
+            export = [{"format": "messages", "to": str(folder / "shards"), "images": "beside"}]
+            wants = scripted_job(folder, server.url, on=on, inputs=inputs, export=export)
+            run(wants)
+            found.append(outcome(folder))
+        local, ray = found
+        assert local.differences(ray) == []
+        assert len(local.instructions) > 50
+        assert set(server.counts().values()) == {2}  # once for each store
 
 
 def test_pictures_have_their_turn_until_enough_is_accepted(tmp_path: Path) -> None:
@@ -162,8 +185,9 @@ def test_an_edited_prompt_pays_for_what_it_touches_and_says_what(tmp_path: Path)
         asked_again = server.bodies()[before:]
         assert sum("Write something else" in str(body) for body in asked_again) == 3
         others = [body for body in asked_again if "Write something else" not in str(body)]
-        # Only what hangs on the new answers is asked: the new questions, answered again.
-        assert all("answer" in schema_of(body)["properties"] for body in others)
+        # What hangs on the new answers is asked anew, nothing else: their own questions again.
+        assert len(others) == 3 * 3 * 3  # of each picture, without it once and with it twice
+        assert all("What can be said about part" in str(body) for body in others)
 
 
 def test_pictures_of_a_corpus_come_with_the_text_around_them(tmp_path: Path) -> None:

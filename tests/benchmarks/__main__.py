@@ -27,6 +27,7 @@ from tests.benchmarks.instruction_runs import instructions_local, rerun_instruct
 from tests.benchmarks.instructions import instruction_exports, qa_import
 from tests.benchmarks.kills import (
     kill_test_images,
+    kill_test_instructions,
     kill_test_local,
     kill_test_ray,
     kill_test_s3_export,
@@ -93,6 +94,7 @@ BENCHMARKS: dict[str, Callable[[Options], Entry]] = {
         engine_memory,
         kill_test_local,
         kill_test_images,
+        kill_test_instructions,
         kill_test_ray,
         kill_test_s3_export,
         s3_upload,

@@ -1,4 +1,4 @@
-"""Kills survived on each backend: see `tests.kills`.
+"""Kills survived on each backend: see `tests.kills` and `tests.instruction_kills`.
 
 `value` is the number of kills after which the bytes were the same: those since the last
 comparison are credited by the next one. How far the job was when it was hit is told by what it
@@ -7,18 +7,22 @@ had committed.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from pipelines.backend import environment
 from tests.benchmarks.record import Entry, Options, say, workspace
 from tests.hostile_site import Site
+from tests.instruction_kills import kill_while_asking
 from tests.kills import kill_rounds
 from tests.pictured import pictured_job, write_pictured_pages
 from tests.support import RAY_ENVIRONMENT, SAMPLE, SeaweedServer, start_ray_head
 from tests.tiny_clip import tiny_clip
 
 _KILLS = 25
+_ASKED_KILLS = 20
+_ASKED_PICTURES = 24
 _WORKERS = 2
 _PARTS = ("edge", "en", "zh")
 
@@ -56,6 +60,37 @@ def kill_test_images(options: Options) -> Entry:
         fields = pictured_job(pages, site, encoder) | {"format": "webdataset"}
         on = {"backend": "local", "workers": _WORKERS}
         return _kill_test(folder, on, options, fields=fields)
+
+
+def kill_test_instructions(options: Options) -> Entry:
+    """Kills survived while models were asked: no request went out twice, and the same rows came."""
+    folder = workspace("kill_test_instructions")
+    goal = options.count(_ASKED_KILLS, least=3)
+    found = kill_while_asking(folder, _ASKED_PICTURES, goal, options.seed, say)
+    asked = Counter(found.asked.values())
+    held = set(asked) == {1} and not found.differences
+    return Entry(
+        found.kills.total() if held else 0,
+        "kills",
+        goal,
+        more_is_better=True,
+        details={
+            "meaning": "SIGKILLs of one job at random moments while models were asked; 0 unless "
+            "each request went out once and rows, verdicts and shards are as undisturbed",
+            "seed": options.seed,
+            "kills": dict(found.kills),
+            "requests_when_hit": found.hit_at,
+            "requests": found.asked.total(),
+            "requests_by_times_asked": {str(times): count for times, count in asked.items()},
+            "requests_undisturbed": found.asked_calmly.total(),
+            "differences": found.differences,
+            "runs_that_ended_in_an_error": found.errors,
+            "pictures": len(found.killed.pictures),
+            "instructions": len(found.killed.instructions),
+            "accepted": int(found.killed.instructions["kept"].sum()),
+            "files": len(found.killed.shards),
+        },
+    )
 
 
 def _kill_test(
