@@ -21,7 +21,8 @@ from typing import Any
 import polars as pl
 
 from operators.files import Files
-from pipelines.corpus import Corpus, TableView, open_corpus
+from pipelines.corpus import Corpus, open_corpus
+from pipelines.rows import TableView
 from tests.chat_server import ChatServer
 from tests.instruction_jobs import scripted_job, write_pictures
 from tests.kills import kill_worker

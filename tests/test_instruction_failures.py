@@ -15,10 +15,11 @@ import yaml
 
 from operators.chat_cache import spent
 from operators.files import TEMPORARY
-from pipelines.corpus import Corpus, TableView, open_corpus
+from pipelines.corpus import Corpus, open_corpus
 from pipelines.engine import RunOptions, run_job
 from pipelines.jobfile import parse_job
 from pipelines.plan import compile_plan
+from pipelines.rows import TableView
 from pipelines.store import ERRORS, UnitRecord
 from tests.chat_server import Act, Body, ChatServer
 from tests.instruction_jobs import scripted_job, write_pictures

@@ -28,9 +28,10 @@ from pipelines.report import report_html
 from pipelines.review_log import ReviewLog
 from schemas.errors import CorpusError, QuotasMissed
 from tests.chat_server import Act, Body, ChatServer, text_of
+from tests.instruction_jobs import scripted_job, write_pictures
 from tests.scripted_model import answer
 from tests.support import ROOT, assert_harmless
-from tests.test_instructions import pictures, priced, run
+from tests.test_instructions import PRICES, run
 
 NOTEBOOK = ROOT / "notebooks" / "instructions.ipynb"
 ATTACK = '"><script>alert(1)</script>'
@@ -58,7 +59,7 @@ def write(folder: Path, found: dict[str, Any], name: str = "pictures") -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five pictures, one about which nobody answers, and one that is none; reviewed once."""
     folder = tmp_path_factory.mktemp("instructions")
-    found = pictures(folder / "pictures", 5)
+    found = write_pictures(folder / "pictures", 5)
     (found / "001.txt").write_text(f"{CHINESE} {ATTACK}", "utf-8")
     (found / "broken.jpg").write_bytes(b"no picture")
     rules = {
@@ -68,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "wide": {"table": "images", "drop": "image_width > 10000"},
     }
     with ChatServer(script) as server:
-        wants = priced(folder, server.url, rules=rules, max_error_rate=0.5)
+        wants = scripted_job(folder, server.url, PRICES, rules=rules, max_error_rate=0.5)
         write(folder, wants)
         run(wants)
         corpus = open_corpus(str(folder / "store"))
@@ -270,7 +271,7 @@ def test_a_sampled_report_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_kept_of_broken_pictures(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "a.jpg").write_bytes(b"")
-    run(priced(tmp_path, "http://127.0.0.1:9"))
+    run(scripted_job(tmp_path, "http://127.0.0.1:9", PRICES))
     page = report_html(open_corpus(str(tmp_path / "store")))
     assert_harmless(page)
     assert "The inputs hold no pictures." in page
@@ -279,10 +280,10 @@ def test_nothing_is_kept_of_broken_pictures(tmp_path: Path) -> None:
 
 
 def test_rules_that_drop_everything_leave_a_report(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 1)
+    write_pictures(tmp_path / "pictures", 1)
     everything = {"table": "instructions", "drop": "turn_count >= 1"}
     with ChatServer(answer) as server:
-        run(priced(tmp_path, server.url, rules={"everything": everything}))
+        run(scripted_job(tmp_path, server.url, PRICES, rules={"everything": everything}))
         corpus = open_corpus(str(tmp_path / "store"))
         page = report_html(corpus)
         assert_harmless(page)
@@ -290,7 +291,7 @@ def test_rules_that_drop_everything_leave_a_report(tmp_path: Path) -> None:
         assert "No instruction was accepted." in page
         assert f"dropped by everything</span> {corpus.summary.images} instructions" in page
         small = {"table": "images", "drop": "image_width > 1"}
-        run(priced(tmp_path, server.url, rules={"small": small}))
+        run(scripted_job(tmp_path, server.url, PRICES, rules={"small": small}))
         page = report_html(open_corpus(str(tmp_path / "store")))
         assert_harmless(page)
         assert "No instruction was written about the pictures that were kept." in page
@@ -298,13 +299,13 @@ def test_rules_that_drop_everything_leave_a_report(tmp_path: Path) -> None:
 
 
 def test_a_missed_quota_stands_in_the_report_of_the_run_that_failed(tmp_path: Path) -> None:
-    pictures(tmp_path / "pictures", 1)
+    write_pictures(tmp_path / "pictures", 1)
     quotas = {"per_lang": {"zh": 10}}
     with ChatServer(answer) as server:
-        run(priced(tmp_path, server.url))
+        run(scripted_job(tmp_path, server.url, PRICES))
         accepted = open_corpus(str(tmp_path / "store")).summary.images_kept
         with pytest.raises(QuotasMissed):
-            run(priced(tmp_path, server.url, target={"quotas": quotas}))
+            run(scripted_job(tmp_path, server.url, PRICES, target={"quotas": quotas}))
     corpus = open_corpus(str(tmp_path / "store"))
     assert "done" not in corpus.reference
     assert corpus.summary.images_kept == accepted > 0
@@ -377,9 +378,9 @@ def test_a_run_prints_two_funnels(folder: Path, capsys: pytest.CaptureFixture[st
 def test_a_plan_times_cheap_stages_and_asks_nobody(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures(tmp_path / "pictures", 3)
+    write_pictures(tmp_path / "pictures", 3)
     with ChatServer(answer) as server:
-        job = write(tmp_path, priced(tmp_path, server.url))
+        job = write(tmp_path, scripted_job(tmp_path, server.url, PRICES))
         found = estimate(load_job(job), sample=2)
         assert run_app(["plan", job, "--sample", "2"]) == 0
         assert server.count() == 0
