@@ -127,7 +127,7 @@ def _guesses(plan: Plan, unknown: Sequence[tuple[Input, int]]) -> list[int]:
     """Rows of each input that is not indexed yet, of a size in bytes: pictures are counted."""
     if plan.table is PICTURES:
         return [_count(entry) for entry, _ in unknown]
-    density = _density(plan, unknown[0][1]) if unknown else 0.0
+    density = _density(*unknown[0]) if unknown else 0.0
     return [_guess(density, size) for _, size in unknown]
 
 
@@ -138,9 +138,8 @@ def _count(entry: Input) -> int:
     return sum(isinstance(row, PooledPicture) for row in entry.source.index(entry.uri))
 
 
-def _density(plan: Plan, size: int) -> float:
-    """Documents a byte, at the beginning of the first input (of `size` bytes)."""
-    entry = plan.inputs[0]
+def _density(entry: Input, size: int) -> float:
+    """Documents a byte, at the beginning of an input of `size` bytes."""
     found = (page for page in entry.source.index(entry.uri) if isinstance(page, Page))
     pages = list(islice(found, _DENSITY_PAGES))
     if not pages:
