@@ -125,7 +125,7 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
 
 def _guesses(plan: Plan, unknown: Sequence[tuple[Input, int]]) -> list[int]:
     """Rows of each input that is not indexed yet, of a size in bytes: pictures are counted."""
-    if plan.table is PICTURES:
+    if plan.table == PICTURES:
         return [_count(entry) for entry, _ in unknown]
     density = _density(*unknown[0]) if unknown else 0.0
     return [_guess(density, size) for _, size in unknown]
@@ -161,7 +161,7 @@ def _time_stages(plan: Plan, sample: int) -> tuple[int, dict[str, float]]:
     that ask models are not timed, nor are those over instructions, which models are yet to write.
     """
     costs = {}
-    if plan.table is PICTURES:
+    if plan.table == PICTURES:
         pages = _pooled(plan, sample)
         rows = {PICTURES.name: pages}
         shown = 1.0
@@ -240,7 +240,7 @@ def _pictures(plan: Plan, sample: int) -> pa.Table:
 
 def _warnings(plan: Plan, costs: dict[str, float]) -> list[str]:
     """Stages that could run later: dearer than one with rules that does not need them."""
-    warnings, of = [], "picture" if plan.table is PICTURES else "document"
+    warnings, of = [], "picture" if plan.table == PICTURES else "document"
     for index, stage in enumerate(plan.every_stage):
         for later in plan.every_stage[index + 1 :]:
             other_table = plan.table_of(later.name) != plan.table_of(stage.name)

@@ -21,17 +21,16 @@ from pipelines import instruction_report as reporting
 from pipelines.backend import environment
 from pipelines.cli import run_app
 from pipelines.corpus import Corpus, open_corpus
-from pipelines.engine import run_job
 from pipelines.estimate import estimate
 from pipelines.instruction_corpus import coverage, usage_by_stage, usd_by_stage
-from pipelines.jobfile import load_job, parse_job
+from pipelines.jobfile import load_job
 from pipelines.report import report_html
 from pipelines.review_log import ReviewLog
 from schemas.errors import CorpusError, QuotasMissed
 from tests.chat_server import Act, Body, ChatServer, text_of
-from tests.instruction_jobs import scripted_job, write_pictures
 from tests.scripted_model import answer
 from tests.support import ROOT, assert_harmless
+from tests.test_instructions import pictures, priced, run
 
 NOTEBOOK = ROOT / "notebooks" / "instructions.ipynb"
 ATTACK = '"><script>alert(1)</script>'
@@ -49,16 +48,6 @@ def script(body: Body, nth: int) -> Any:
     return found
 
 
-def priced(folder: Path, url: str, **changes: Any) -> dict[str, Any]:
-    """A job over the folder `pictures` whose models have a price."""
-    prices = {"usd_per_million_prompt": 10.0, "usd_per_million_completion": 100.0}
-    return scripted_job(folder, url, prices, **changes)
-
-
-def run(found: dict[str, Any]) -> None:
-    run_job(parse_job(yaml.safe_dump(found), "pictures.yaml"))
-
-
 def write(folder: Path, found: dict[str, Any], name: str = "pictures") -> str:
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(found), "utf-8")
@@ -69,7 +58,7 @@ def write(folder: Path, found: dict[str, Any], name: str = "pictures") -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five pictures, one about which nobody answers, and one that is none; reviewed once."""
     folder = tmp_path_factory.mktemp("instructions")
-    found = write_pictures(folder / "pictures", 5)
+    found = pictures(folder / "pictures", 5)
     (found / "001.txt").write_text(f"{CHINESE} {ATTACK}", "utf-8")
     (found / "broken.jpg").write_bytes(b"no picture")
     rules = {
@@ -290,7 +279,7 @@ def test_nothing_is_kept_of_broken_pictures(tmp_path: Path) -> None:
 
 
 def test_rules_that_drop_everything_leave_a_report(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "pictures", 1)
+    pictures(tmp_path / "pictures", 1)
     everything = {"table": "instructions", "drop": "turn_count >= 1"}
     with ChatServer(answer) as server:
         run(priced(tmp_path, server.url, rules={"everything": everything}))
@@ -309,7 +298,7 @@ def test_rules_that_drop_everything_leave_a_report(tmp_path: Path) -> None:
 
 
 def test_a_missed_quota_stands_in_the_report_of_the_run_that_failed(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "pictures", 1)
+    pictures(tmp_path / "pictures", 1)
     quotas = {"per_lang": {"zh": 10}}
     with ChatServer(answer) as server:
         run(priced(tmp_path, server.url))
@@ -388,7 +377,7 @@ def test_a_run_prints_two_funnels(folder: Path, capsys: pytest.CaptureFixture[st
 def test_a_plan_times_cheap_stages_and_asks_nobody(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_pictures(tmp_path / "pictures", 3)
+    pictures(tmp_path / "pictures", 3)
     with ChatServer(answer) as server:
         job = write(tmp_path, priced(tmp_path, server.url))
         found = estimate(load_job(job), sample=2)
