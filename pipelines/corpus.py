@@ -313,10 +313,9 @@ class Corpus:
     def judged_pictures(self, record: UnitRecord, rows: Sequence[int]) -> list[PictureRow]:
         """The pictures at these rows of a unit."""
         view = self._documents_view
-        judged = zip(rows, view.judged(record, rows), strict=True)
         return [
-            PictureRow(**found, unit=record.unit, row=row, corpus=self)
-            for row, (found, _) in judged
+            PictureRow(**fields, unit=record.unit, row=row, corpus=self)
+            for row, (fields, _) in zip(rows, view.judged(record, rows), strict=True)
         ]
 
     def judged_instructions(self, record: UnitRecord, rows: Sequence[int]) -> list[Instruction]:
@@ -338,10 +337,8 @@ class Corpus:
         """All instructions about a picture, in order."""
         for record in self.instruction_records:
             if born_in(record.unit) == picture.unit:
-                numbers = self.store.read(f"units/{record.unit}.parquet", [PICTURE_ROW])[
-                    PICTURE_ROW
-                ]
-                rows = [row for row, n in enumerate(numbers.to_pylist()) if n == picture.row]
+                numbers = self._picture_rows(record)
+                rows = [row for row, number in enumerate(numbers) if number == picture.row]
                 return self.judged_instructions(record, rows)
         return []
 

@@ -125,9 +125,9 @@ def estimate(jobfile: JobFile, sample: int) -> Estimate:
 
 def _guesses(plan: Plan, unknown: Sequence[tuple[Input, int]]) -> list[int]:
     """Rows of each input that is not indexed yet, of a size in bytes: pictures are counted."""
-    if plan.table is PICTURES:
+    if plan.table == PICTURES:
         return [_count(entry) for entry, _ in unknown]
-    density = _density(plan, unknown[0][1]) if unknown else 0.0
+    density = _density(*unknown[0]) if unknown else 0.0
     return [_guess(density, size) for _, size in unknown]
 
 
@@ -138,9 +138,8 @@ def _count(entry: Input) -> int:
     return sum(isinstance(row, PooledPicture) for row in entry.source.index(entry.uri))
 
 
-def _density(plan: Plan, size: int) -> float:
-    """Documents a byte, at the beginning of the first input (of `size` bytes)."""
-    entry = plan.inputs[0]
+def _density(entry: Input, size: int) -> float:
+    """Documents a byte, at the beginning of an input of `size` bytes."""
     found = (page for page in entry.source.index(entry.uri) if isinstance(page, Page))
     pages = list(islice(found, _DENSITY_PAGES))
     if not pages:
@@ -162,7 +161,7 @@ def _time_stages(plan: Plan, sample: int) -> tuple[int, dict[str, float]]:
     that ask models are not timed, nor are those over instructions, which models are yet to write.
     """
     costs = {}
-    if plan.table is PICTURES:
+    if plan.table == PICTURES:
         pages = _pooled(plan, sample)
         rows = {PICTURES.name: pages}
         shown = 1.0
@@ -241,7 +240,7 @@ def _pictures(plan: Plan, sample: int) -> pa.Table:
 
 def _warnings(plan: Plan, costs: dict[str, float]) -> list[str]:
     """Stages that could run later: dearer than one with rules that does not need them."""
-    warnings, of = [], "picture" if plan.table is PICTURES else "document"
+    warnings, of = [], "picture" if plan.table == PICTURES else "document"
     for index, stage in enumerate(plan.every_stage):
         for later in plan.every_stage[index + 1 :]:
             other_table = plan.table_of(later.name) != plan.table_of(stage.name)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule said of a document: `passed` is None when the rule was not asked any more."""
+    """What a rule said of a row: `passed` is None when the rule was not asked any more."""
 
     rule: str
     stage: str

@@ -43,7 +43,7 @@ def safe(text: str) -> str:
 
 def rows_of(plan: Plan) -> str:
     """What the rows of a job are called."""
-    return "pictures" if plan.table is PICTURES else plan.table.name
+    return "pictures" if plan.table == PICTURES else plan.table.name
 
 
 def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, int]]:
@@ -68,7 +68,7 @@ def funnel_rows(plan: Plan, summary: Summary) -> list[tuple[str, str, str, int, 
                 dropped = 0 if rule.table == "nodes" else counts.first
                 left -= dropped
                 if counts.first:
-                    text = _condition(rule, counts, alone=plan.table is PICTURES)
+                    text = _condition(rule, counts, alone=plan.table == PICTURES)
                     rows.append((name, rule.name, text, dropped, left))
     names = [(plan.table.name, BORN)]
     names += [(plan.table_of(stage.name), stage.name) for stage in plan.every_stage]
@@ -159,7 +159,7 @@ def print_estimate(found: Estimate) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("stage", "operator", "reads", "writes", "rules"):
         table.add_column(name, overflow="fold")
-    of = "picture" if plan.table is PICTURES else "doc"
+    of = "picture" if plan.table == PICTURES else "doc"
     for name in ("reuse", "compute", f"ms/{of}", "CPU s"):
         table.add_column(name, justify="right")
     for stage in found.stages:
