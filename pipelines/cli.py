@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schemas.errors import OmniloomError
+from schemas.errors import OmniloomError, QuotasMissed
 
 if TYPE_CHECKING:
     from pipelines.corpus import Corpus
@@ -91,7 +91,12 @@ def run(
 
     jobfile = _load(job, on=on, workers=workers)
     options = RunOptions(only, restart_from, retry_errors)
-    result = run_job(jobfile, options, _progress())
+    try:
+        result = run_job(jobfile, options, _progress())
+    except QuotasMissed:
+        if report_:  # it shows what is too few
+            _complain(f"report    {_report(jobfile, fresh=True)}")
+        raise
     _print_run(result, stage=only)
     if report_ and not only:
         _say(f"report    {_report(jobfile, fresh=result.changed)}")
