@@ -43,6 +43,7 @@ _PICTURES = 60
 _SHORT = {"max_tokens": 200}
 _QUESTIONS = {"kinds": ["short_vqa"], "short_vqa": 2}
 _CONTEXT_CHARS = 500
+_NOT_YET = "in_turn"  # the rule that keeps all pictures but a few from the model
 _SERVER_LOG = "omniloom/local-models/*.log"
 _RERUN_PICTURES = 60
 _BOUNDS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -92,15 +93,15 @@ def _choose(job: Path, wanted: int) -> None:
     """Bound the job to so many of the pictures that its rules let through to the model."""
     whole = read(job)
     rule = {"table": "images", "keep": "picture_turn < 0"}
-    write(job, whole | {"rules": whole["rules"] | {"in_turn": rule}, "export": []})
+    write(job, whole | {"rules": whole["rules"] | {_NOT_YET: rule}, "export": []})
     run_measured([COMMAND, "run", "--no-report", str(job)])
     corpus = open_corpus(str(job.parent / "store"))
-    left = corpus.documents("picture_turn").filter(pl.col("dropped_by") == "in_turn")
+    left = corpus.documents("picture_turn").filter(pl.col("dropped_by") == _NOT_YET)
     turns = left["picture_turn"].sort()
     if len(turns) <= wanted:
         raise AssertionError(f"{len(turns)} pictures are left to ask about, {wanted} are wanted")
     rule = {"table": "images", "keep": f"picture_turn < {turns[wanted]:.12f}"}
-    write(job, whole | {"rules": whole["rules"] | {"in_turn": rule}})
+    write(job, whole | {"rules": whole["rules"] | {_NOT_YET: rule}})
 
 
 def _entry(folder: Path, corpus: Corpus, wanted: int, seconds: float, again: float) -> Entry:
@@ -111,7 +112,9 @@ def _entry(folder: Path, corpus: Corpus, wanted: int, seconds: float, again: flo
     answers = spent(str(folder / "store" / "replies"))
     asked = sum(found.requests for found in answers)
     sent = _sent(folder)
-    fates = {"pictures": _fates(corpus.documents()), "instructions": _fates(instructions)}
+    whole = corpus.documents()
+    had_turn = whole.filter(pl.col("dropped_by").ne_missing(_NOT_YET))
+    fates = {"pictures": _fates(had_turn), "instructions": _fates(instructions)}
     verified = {path.name: not verify(str(path)).wrong for path in _exports(folder)}
     holds = not fates["pictures"]["lost"] + fates["instructions"]["lost"]
     holds &= sent == asked and all(verified.values())
@@ -125,6 +128,8 @@ def _entry(folder: Path, corpus: Corpus, wanted: int, seconds: float, again: flo
             "meaning": "asked about; 0 unless every picture and instruction was accepted, rejected "
             "with a reason or failed with a cause, each request went out once, exports verify",
             "fates": fates,
+            "pictures_dropped_by": _counts(had_turn["dropped_by"].drop_nulls()),
+            "pictures_without_a_turn": len(whole) - len(had_turn),
             "instructions": len(instructions),
             "accepted": int(instructions["kept"].sum()),
             "accepted_by_kind": _counts(instructions.filter("kept")["instruction_kind"]),
