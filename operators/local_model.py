@@ -142,6 +142,7 @@ def main() -> None:
     params = xllamacpp.CommonParams()
     params.model.path = path
     params.n_parallel, params.n_ctx = _AT_ONCE, _AT_ONCE * _CONTEXT
+    params.cache_ram_mib = 0  # prompts are not asked twice; the default keeps 8 GiB of them
     params.hostnames, params.port = ["127.0.0.1"], 0
     # Threads wait for each other at every layer, so one that has no core to itself stops all: on
     # two busy cores one thread wrote 30 tokens a second, and two wrote 2. Askers need one.

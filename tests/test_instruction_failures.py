@@ -21,6 +21,7 @@ from pipelines.jobfile import parse_job
 from pipelines.plan import compile_plan
 from pipelines.rows import TableView
 from pipelines.store import ERRORS, UnitRecord
+from schemas.tables import PICTURES
 from tests.chat_server import Act, Body, ChatServer
 from tests.instruction_jobs import scripted_job, write_pictures
 from tests.scripted_model import answer, schema_of
@@ -111,7 +112,7 @@ def errors(corpus: Corpus, view: TableView, records: list[UnitRecord]) -> Iterat
 
 def all_errors(corpus: Corpus) -> list[dict[str, Any]]:
     """Errors of pictures and of instructions."""
-    pictures = corpus._documents_view
+    pictures = TableView(corpus.store, corpus.reference, PICTURES)
     inner = corpus.instructions_view
     return [
         *errors(corpus, pictures, corpus.records),

@@ -1,8 +1,8 @@
 """Instructions end to end: with a real small model, and run again after a threshold has moved.
 
 `instructions_local`: pictures of the bundled corpus through jobs/instructions_local.yaml, shortened
-so that it ends within minutes on two cores: two kinds of questions in place of four, two of each,
-no conversations, shorter answers, less of the page's text, no report. The corpus is that of
+so that it ends within minutes on two cores: one kind of questions in place of four, two of it, no
+conversations, shorter answers, less of the page's text, no report. The corpus is that of
 jobs/demo.yaml, which is run first where its store is not there; `OMNILOOM_BENCH_CORPUS=folder` in
 the environment names another store of it. `rerun_instructions_threshold`: wall seconds of `omniloom
 run` after the bound on blind agreement has moved; the model is a scripted server, which nobody may
@@ -31,7 +31,7 @@ from pipelines.plan import compile_plan
 from pipelines.verify import verify
 from schemas.tables import INSTRUCTIONS
 from tests.benchmarks.jobs import DEMO, read, read_summary, write
-from tests.benchmarks.processes import COMMAND, run_measured
+from tests.benchmarks.processes import COMMAND, Usage, run_measured
 from tests.benchmarks.record import Entry, Options, say, workspace
 from tests.chat_server import ChatServer
 from tests.instruction_jobs import scripted_job, write_pictures
@@ -41,8 +41,9 @@ from tests.support import ROOT
 _LOCAL = ROOT / "jobs" / "instructions_local.yaml"
 _PICTURES = 60
 _SHORT = {"max_tokens": 200}
-_QUESTIONS = {"kinds": ["judgement", "short_vqa"], "judgement": 2, "short_vqa": 2}
+_QUESTIONS = {"kinds": ["short_vqa"], "short_vqa": 2}
 _CONTEXT_CHARS = 500
+_NOT_YET = "in_turn"  # the rule that keeps all pictures but a few from the model
 _SERVER_LOG = "omniloom/local-models/*.log"
 _RERUN_PICTURES = 60
 _BOUNDS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -92,15 +93,15 @@ def _choose(job: Path, wanted: int) -> None:
     """Bound the job to so many of the pictures that its rules let through to the model."""
     whole = read(job)
     rule = {"table": "images", "keep": "picture_turn < 0"}
-    write(job, whole | {"rules": whole["rules"] | {"in_turn": rule}, "export": []})
+    write(job, whole | {"rules": whole["rules"] | {_NOT_YET: rule}, "export": []})
     run_measured([COMMAND, "run", "--no-report", str(job)])
     corpus = open_corpus(str(job.parent / "store"))
-    left = corpus.documents("picture_turn").filter(pl.col("dropped_by") == "in_turn")
+    left = corpus.documents("picture_turn").filter(pl.col("dropped_by") == _NOT_YET)
     turns = left["picture_turn"].sort()
     if len(turns) <= wanted:
         raise AssertionError(f"{len(turns)} pictures are left to ask about, {wanted} are wanted")
     rule = {"table": "images", "keep": f"picture_turn < {turns[wanted]:.12f}"}
-    write(job, whole | {"rules": whole["rules"] | {"in_turn": rule}})
+    write(job, whole | {"rules": whole["rules"] | {_NOT_YET: rule}})
 
 
 def _entry(folder: Path, corpus: Corpus, wanted: int, seconds: float, again: float) -> Entry:
@@ -111,7 +112,9 @@ def _entry(folder: Path, corpus: Corpus, wanted: int, seconds: float, again: flo
     answers = spent(str(folder / "store" / "replies"))
     asked = sum(found.requests for found in answers)
     sent = _sent(folder)
-    fates = {"pictures": _fates(corpus.documents()), "instructions": _fates(instructions)}
+    whole = corpus.documents()
+    had_turn = whole.filter(pl.col("dropped_by").ne_missing(_NOT_YET))
+    fates = {"pictures": _fates(had_turn), "instructions": _fates(instructions)}
     verified = {path.name: not verify(str(path)).wrong for path in _exports(folder)}
     holds = not fates["pictures"]["lost"] + fates["instructions"]["lost"]
     holds &= sent == asked and all(verified.values())
@@ -125,6 +128,8 @@ def _entry(folder: Path, corpus: Corpus, wanted: int, seconds: float, again: flo
             "meaning": "asked about; 0 unless every picture and instruction was accepted, rejected "
             "with a reason or failed with a cause, each request went out once, exports verify",
             "fates": fates,
+            "pictures_dropped_by": _counts(had_turn["dropped_by"].drop_nulls()),
+            "pictures_without_a_turn": len(whole) - len(had_turn),
             "instructions": len(instructions),
             "accepted": int(instructions["kept"].sum()),
             "accepted_by_kind": _counts(instructions.filter("kept")["instruction_kind"]),
@@ -216,11 +221,12 @@ def rerun_instructions_threshold(options: Options) -> Entry:
         fields["stages"]["blind"]["samples"] = 4  # so that bounds differ in what they let through
         job = write(folder / "job.yaml", fields)
         first = run_measured([COMMAND, "run", "--no-report", str(job)]).wall_seconds
-        asked, measured, seconds, accepted = server.count(), _stage_files(folder), [], []
+        asked, measured, accepted = server.count(), _stage_files(folder), []
+        used: list[Usage] = []
         for bound in _BOUNDS:
             rule = {"table": "instructions", "drop": f"blind_agreement >= {bound}"}
             write(job, fields | {"rules": fields["rules"] | {"guessable": rule}})
-            seconds.append(run_measured([COMMAND, "run", "--no-report", str(job)]).wall_seconds)
+            used.append(run_measured([COMMAND, "run", "--no-report", str(job)]))
             summary = read_summary(folder)
             accepted.append(summary["images_kept"])
             if _stage_files(folder) != measured:
@@ -229,6 +235,7 @@ def rerun_instructions_threshold(options: Options) -> Entry:
             raise AssertionError(f"the threshold did not matter: {accepted} accepted")
         if server.count() != asked:
             raise AssertionError("a moved threshold asked the model")
+    seconds = [usage.wall_seconds for usage in used]
     return Entry(
         statistics.median(seconds),
         "seconds",
@@ -237,6 +244,7 @@ def rerun_instructions_threshold(options: Options) -> Entry:
             "meaning": f"median of {len(seconds)}, start to end, without the report",
             "least": round(min(seconds), 3),
             "greatest": round(max(seconds), 3),
+            "cpu_seconds": round(statistics.median(usage.cpu_seconds for usage in used), 3),
             "first_run_seconds": round(first, 2),
             "pictures": summary["documents"],
             "instructions": summary["images"],
