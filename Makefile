@@ -22,7 +22,7 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
 $(BIN)/python:
@@ -36,6 +36,10 @@ $(VENV)/.test: $(BIN)/python pyproject.toml .constraints.txt
 	$(PIP) "pip>=25.1"
 	$(PIP) --editable ".[ray,notebook]" --group test --group check
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) --editable ".[local-model]"
+	touch $@
 
 clean:
 	rm -rf build $(VENV)

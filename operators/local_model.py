@@ -136,7 +136,7 @@ def _started(path: Path, place: Path) -> str:
 
 def main() -> None:
     """The server's life: serve as long as somebody may ask."""
-    import xllamacpp  # type: ignore[import-untyped]
+    import xllamacpp
 
     path, place = sys.argv[1:]
     params = xllamacpp.CommonParams()
