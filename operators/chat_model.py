@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -97,6 +98,8 @@ class ChatModel(BaseModel):
     def _an_address(cls, url: str) -> str:
         if not re.fullmatch(r"(https?://|local:)\S+", url):
             raise ValueError("an address begins with http://, https:// or local:")
+        if "@" in urlsplit(url).netloc:
+            raise ValueError("no name or key in the address: say in key_from where the key is")
         return url
 
     @model_validator(mode="after")

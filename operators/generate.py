@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from operators.asking import Asks, Question, Row, Usage
 from operators.base import Operator, measured
@@ -206,6 +206,12 @@ class ExpandInstructions(_Writes):
 
     min_rounds: int = Field(3, ge=2, description="least rounds of a conversation")
     max_rounds: int = Field(5, ge=2, description="most rounds of a conversation")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_rounds > self.max_rounds:
+            raise ValueError(f"min_rounds {self.min_rounds} is above max_rounds {self.max_rounds}")
+        return self
 
     def questions(self, rows: Sequence[Row]) -> list[Question]:
         """One conversation about each picture in each language."""

@@ -38,7 +38,7 @@ from pipelines.store import (
     by_unit,
 )
 from pipelines.summary import Summary, add_up, input_keys, read_records, reference, unit_refs
-from pipelines.target import TURNS, Waves, in_turn
+from pipelines.target import PILOT, TURNS, Waves, in_turn, share_in, share_of
 from pipelines.unit import UnitTask
 from schemas.errors import ErrorRateExceeded, QuotasMissed
 from schemas.job import ExportSpec
@@ -59,6 +59,8 @@ class RunOptions:
     """Compute this stage and all that read from it again, whatever is stored."""
     retry_errors: bool = False
     """Try the rows again that ended in an error, and only those."""
+    wave: bool = False
+    """One of several: no quota is looked at, and the job is not called done."""
 
 
 @dataclass
@@ -89,12 +91,27 @@ def run_job(
     target = jobfile.job.target
     if target is None or target.accepted is None or options.only:
         return _run_once(jobfile, options, progress)
-    shuffled = _run_once(in_turn(jobfile, 1), RunOptions(only=TURNS), progress)
-    waves = Waves(jobfile, target.accepted, shuffled.summary.documents)
+    waves = Waves(jobfile, target.accepted, _first_share(jobfile, progress))
+    worked: list[RunResult] = []
     for wave in waves:
-        waves.brought(_run_once(wave, options, progress).summary)
-        options = replace(options, restart_from=None, retry_errors=False)
-    return _run_once(waves.last(), options, progress)
+        worked.append(_run_once(wave, replace(options, wave=True), progress))
+        waves.brought(worked[-1].summary)
+        options = replace(options, restart_from=None)
+    result = _run_once(waves.last(), replace(options, retry_errors=False), progress)
+    for earlier in worked:
+        result.work.include(earlier.work)
+        result.changed |= earlier.changed
+        result.seconds += earlier.seconds
+    return result
+
+
+def _first_share(jobfile: JobFile, progress: Progress) -> float:
+    """The share of pictures to begin with: that of the last run, or that of a pilot."""
+    stored = Store(jobfile.job.store).read_json(f"jobs/{jobfile.name}.json")
+    if stored is not None and "done" in stored:
+        return share_in(stored)
+    shuffled = _run_once(in_turn(jobfile, 1, export=[]), RunOptions(only=TURNS), progress)
+    return share_of(PILOT, shuffled.summary.documents)
 
 
 def _run_once(jobfile: JobFile, options: RunOptions, progress: Progress) -> RunResult:
@@ -145,8 +162,11 @@ class _Run:
         refers = self._reference(keys)
         finished = self._finished(refers, self.store.read_json(self._reference_path))
         if finished is not None:
-            self._tolerate(finished.failed, finished.documents, [])
+            self._tolerate(finished.failed, finished.documents, [], self.plan.table.name)
             inputs = self._known_inputs(keys)
+            if self.plan.quotas is not None and not self.options.wave:
+                self.inner = self._inner_records()
+                self._check_quotas()
             shards = {s.to: self._export(s, finished, inputs, None) for s in self.job.export}
             return self._result(finished, shards, changed=False)
         with self._running(refers):
@@ -157,6 +177,8 @@ class _Run:
             if self.plan.table == PICTURES:
                 self.inner = self._judge_instructions(refs, records)
             summary = Summary.of(inputs, records, self.inner)
+            if self.options.wave:
+                return self._result(summary, {})
             self._check_quotas()
             shards = {s.to: self._export(s, summary, inputs, records) for s in self.job.export}
             done = {"units": _units(refs), "summary": asdict(summary), "groups": self.groups}
@@ -231,7 +253,11 @@ class _Run:
         judged = set(self.store.names(self.plan.folder))
         if None in records or done["units"] != _units(refs):
             return None
-        return Summary.from_dict(done["summary"]) if judged >= {r.unit for r in refs} else None
+        whole = judged >= {ref.unit for ref in refs}
+        if self.plan.table == PICTURES and self.plan.inner is not None:
+            inner = set(self.store.names(self.plan.inner.folder))
+            whole &= inner >= set(born_units(self.store, done["groups"]))
+        return Summary.from_dict(done["summary"]) if whole else None
 
     def _known_inputs(self, keys: list[tuple[str, int]]) -> list[InputRecord]:
         records = (self.store.input_record(key) for key, _ in keys)
@@ -601,7 +627,8 @@ def forget(store: Store, plan: Plan, stages: set[str]) -> None:
     folders = {stage.folder for stage in again}
     for info in list(store.files.list("jobs")):
         other = store.read_json(info.path) or {}
-        for found in [table for table in (other, other.get("images")) if table]:
+        inner = (other.get(name) for name in (IMAGES.name, INSTRUCTIONS.name))
+        for found in [table for table in (other, *inner) if table]:
             if folders & {stage["folder"] for stage in found.get("stages", [])}:
                 other.pop("done", None)
                 store.write_json(info.path, other)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from operators.asking import Asks
 from operators.chat_cache import Miss
@@ -18,6 +21,7 @@ from pipelines.instruction_corpus import add_usage, usage_by_picture
 from pipelines.jobfile import JobFile
 from pipelines.plan import compile_plan
 from pipelines.progress import Progress
+from pipelines.store import PENDING, STATE, Store
 from pipelines.target import RULE, TURNS, in_turn, share_of
 from schemas.errors import InputError
 from schemas.tables import INSTRUCTIONS
@@ -49,11 +53,12 @@ def price(jobfile: JobFile, rows: int, progress: Progress | None = None) -> Pric
     Raises:
         InputError: too few pictures come so far that a model is asked about them.
     """
-    shuffled = run_job(in_turn(jobfile, 1), RunOptions(only=TURNS), progress)
-    share = share_of(rows, shuffled.summary.documents)
-    result = run_job(in_turn(jobfile, share), progress=progress)
-    corpus = open_corpus(jobfile.job.store, jobfile.name)
-    found = usage_by_picture(corpus)
+    with _as_before(jobfile):
+        alone: dict[str, Any] = {"export": [], "target": None}
+        shuffled = run_job(in_turn(jobfile, 1, **alone), RunOptions(only=TURNS), progress)
+        share = share_of(rows, shuffled.summary.documents)
+        result = run_job(in_turn(jobfile, share, **alone), RunOptions(wave=True), progress)
+        found = usage_by_picture(open_corpus(jobfile.job.store, jobfile.name))
     asked = result.summary.rules.get(RULE)
     pictures, unasked = len(found), 0
     if asked is not None:
@@ -70,6 +75,18 @@ def price(jobfile: JobFile, rows: int, progress: Progress | None = None) -> Pric
         forecast([*(add_usage(row.values()) for row in found), *nothing], pictures),
         result.summary.images_kept,
     )
+
+
+@contextmanager
+def _as_before(jobfile: JobFile) -> Iterator[None]:
+    """Leave the job's last run in force, where it has run to its end."""
+    store, path = Store(jobfile.job.store), f"jobs/{jobfile.name}.json"
+    before = store.read_json(path)
+    try:
+        yield
+    finally:
+        if before is not None and "done" in before:
+            store.write_json(path, before)
 
 
 @dataclass(frozen=True)
@@ -97,16 +114,26 @@ def why_miss(jobfile: JobFile) -> Iterator[Misses]:
     corpus = open_corpus(jobfile.job.store, jobfile.name)
     for stage in plan.every_stage:
         if isinstance(stage.operator, Asks):
-            yield _misses(stage.name, stage.operator, _rows(corpus, stage.operator))
+            yield _misses(stage.name, stage.operator, _rows(corpus, stage.name, stage.operator))
 
 
-def _rows(corpus: Corpus, operator: Asks) -> pa.Table:
-    """The rows of the last run that an operator would be given: those that were kept."""
+def _rows(corpus: Corpus, stage: str, operator: Asks) -> pa.Table:
+    """The rows of the last run that a stage was given: those that were alive when its turn came.
+
+    Where the last run did not have the stage, all rows.
+    """
     known = {*corpus.columns, *corpus.instructions_view.columns}
     names = [name for name in operator.needs().names if name in known]
     of_instructions = operator.table == INSTRUCTIONS.name
-    frame = (corpus.instructions if of_instructions else corpus.documents)(*names, kept=True)
+    frame = (corpus.instructions if of_instructions else corpus.documents)(*names)
+    stages = corpus.instructions_view.stages if of_instructions else corpus.stages
+    records = corpus.instruction_records if of_instructions else corpus.records
     table = frame.select(names).to_arrow()
+    for folder in (found["folder"] for found in stages if found["name"] == stage):
+        paths = [f"{folder}/{record.stages[stage].file}.parquet" for record in records]
+        states = [corpus.store.read(path, [STATE])[STATE] for path in paths]
+        chunks = [chunk for state in states for chunk in state.chunks]
+        table = table.filter(pc.not_equal(pa.chunked_array(chunks, pa.uint8()), PENDING))
     fields = [operator.needs().field(name) for name in names]
     return operator.given(table.cast(pa.schema(fields)))
 

@@ -56,6 +56,12 @@ class Summary:
         self.images_failed += record.failed
         self._add_parts(record)
 
+    def include(self, other: Summary) -> None:
+        """Count in what another run of the same job did."""
+        add_up(self, other)
+        for name, stage in other.stages.items():
+            add_up(self.stages.setdefault(name, StageRecord(file="")), stage)
+
     def _add_parts(self, record: UnitRecord) -> None:
         for name, stage in record.stages.items():
             add_up(self.stages.setdefault(name, StageRecord(file="")), stage)

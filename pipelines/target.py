@@ -16,7 +16,7 @@ from pipelines.summary import Summary
 from schemas.errors import QuotasMissed
 from schemas.job import RuleSpec
 
-RULE = "in_turn"
+RULE = "_in_turn"
 TURNS = "turns"
 """The stage that shuffles the pictures."""
 PILOT = 20
@@ -24,35 +24,43 @@ PILOT = 20
 _MARGIN = 1.05  # a wave aims a little higher than what is still needed
 _GROWTH = 4.0  # the most that a wave multiplies the pictures by
 _PLACES = 6  # of a bound
+_BOUND = "picture_turn < "
 
 
-def in_turn(jobfile: JobFile, share: float, *, export: bool = False) -> JobFile:
-    """The job over a share of its pictures; without its exports and quotas unless it is the end."""
+def in_turn(jobfile: JobFile, share: float, **changes: Any) -> JobFile:
+    """The job over a share of its pictures, with other fields besides."""
     job = jobfile.job
     extra = dict(job.rules.__pydantic_extra__ or {})
     if share < 1:
-        extra[RULE] = RuleSpec(table="images", keep=f"picture_turn < {share:.{_PLACES}f}")
+        extra[RULE] = RuleSpec(table="images", keep=f"{_BOUND}{share:.{_PLACES}f}")
     rules = type(job.rules).model_validate({"use": job.rules.use} | extra)
-    changes: dict[str, Any] = {"rules": rules}
-    if not export:
-        changes |= {"export": [], "target": None}
-    return replace(jobfile, job=job.model_copy(update=changes))
+    return replace(jobfile, job=job.model_copy(update={"rules": rules, **changes}))
+
+
+def share_in(reference: dict[str, Any]) -> float:
+    """The share of its pictures that a job's last run was over, by what it left in the store."""
+    for rule in reference.get("rules", ()):
+        if rule["name"] == RULE:
+            return float(rule["expression"].removeprefix(_BOUND))
+    return 1.0
 
 
 class Waves:
     """The waves of a job that wants `wanted` instructions: iterate, and tell what each brought."""
 
-    def __init__(self, jobfile: JobFile, wanted: int, pictures: int) -> None:
-        self.jobfile, self.wanted = jobfile, wanted
-        self.share = share_of(PILOT, pictures)
+    def __init__(self, jobfile: JobFile, wanted: int, share: float) -> None:
+        self.jobfile, self.wanted, self.share = jobfile, wanted, share
         self._accepted = 0
 
     def __iter__(self) -> Iterator[JobFile]:
-        yield in_turn(self.jobfile, self.share)
+        yield self._wave()
         while self._accepted < self.wanted and self.share < 1:
             factor = _MARGIN * self.wanted / self._accepted if self._accepted else _GROWTH
             self.share = min(1.0, self.share * min(factor, _GROWTH))
-            yield in_turn(self.jobfile, self.share)
+            yield self._wave()
+
+    def _wave(self) -> JobFile:
+        return in_turn(self.jobfile, self.share, export=[])
 
     def brought(self, summary: Summary) -> None:
         """Take the outcome of a wave."""
@@ -70,7 +78,7 @@ class Waves:
                 f"the {self.wanted} that 'target.accepted' wants. Add pictures, move a threshold, "
                 "or want fewer; nothing was exported"
             )
-        return in_turn(self.jobfile, self.share, export=True)
+        return in_turn(self.jobfile, self.share)
 
 
 def share_of(wanted: int, pictures: int) -> float:
