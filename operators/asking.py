@@ -7,6 +7,7 @@ finding about the row, kept with its reason, because asking again gives the same
 
 from __future__ import annotations
 
+import hashlib
 import io
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +28,8 @@ from schemas.columns import schema
 
 _ANSWERED_BADLY = frozenset({"malformed", "truncated", "refused", "empty"})
 _PICTURE = ("image_data", "image_format")
+_SHOWN = "picture"
+"""What the model sees of a row's picture."""
 _SHOWN_AS_IT_IS = frozenset({"jpeg", "png", "webp"})
 _JPEG_QUALITY = 90
 
@@ -100,10 +103,9 @@ class Asks(Operator[Chat]):
         sample: int = 0,
     ) -> Request:
         """A request about a row's picture, which is shown before the question where it may be."""
-        picture = shown(row, self.model.image_side) if self._shows() else None
         parts: tuple[Part, ...] = (Text(prompt.user),)
-        if picture is not None:
-            parts = (picture, *parts)
+        if self._sees(row):
+            parts = (row[_SHOWN], *parts)
         messages = (Message("system", (Text(prompt.system),)), Message("user", parts))
         model = self.model
         if sample:  # for servers that sample alike for equal seeds
@@ -126,7 +128,7 @@ class Asks(Operator[Chat]):
 
     def measure(self, batch: pa.Table, state: Chat) -> pa.Table:
         """Ask everything at once, and once more where a reply has a problem that can be mended."""
-        rows = batch.to_pylist()
+        rows = self.rows(batch)
         questions = self.questions(rows)
         self._ask(state, questions, [question.request for question in questions])
         again = [question for question in questions if question.repairable is not None]
@@ -136,6 +138,24 @@ class Asks(Operator[Chat]):
         lines = [values or empty for values in results.values]
         columns = [[line[index] for line in lines] for index in range(len(empty))]
         return measured(self.writes, columns, results.errors)
+
+    def rows(self, batch: pa.Table) -> list[Row]:
+        """The rows of a batch; what the model sees of a picture stands for its bytes."""
+        if not self._shows():
+            return list(batch.to_pylist())
+        rows: list[Row] = batch.drop_columns(["image_data"]).to_pylist()
+        views: dict[str, Picture | None] = {}
+        for row, data in zip(rows, batch["image_data"], strict=True):
+            body = data.as_py()
+            digest = hashlib.sha256(body or b"").hexdigest()
+            if digest not in views:
+                views[digest] = shown(body, row["image_format"], self.model.image_side)
+            row[_SHOWN] = views[digest]
+        return rows
+
+    def _sees(self, row: Mapping[str, Any]) -> bool:
+        """Whether the model is shown the row's picture."""
+        return self._shows() and row[_SHOWN] is not None
 
     def _ask(self, chat: Chat, questions: Sequence[Question], requests: Sequence[Request]) -> None:
         for question, answer in zip(questions, chat.ask(requests), strict=True):
@@ -152,9 +172,8 @@ class Asks(Operator[Chat]):
         return replace(request, messages=(*request.messages, mended), tag=f"{self.tag}-repair")
 
 
-def shown(row: Mapping[str, Any], side: int) -> Picture | None:
-    """A row's picture, at most `side` pixels long; None where there is none that can be seen."""
-    data, kind = (row[name] for name in _PICTURE)
+def shown(data: bytes | None, kind: str | None, side: int) -> Picture | None:
+    """A picture at most `side` pixels long; None where there is none that can be seen."""
     if data is None:
         return None
     try:

@@ -96,7 +96,7 @@ class WriteCaptions(Asks):
             self._question(index, row, lang)
             for index, row in enumerate(rows)
             for lang in self.langs
-            if self._shows() or _known(row)
+            if (self._sees(row) if self._shows() else _known(row))
         ]
 
     def _question(self, index: int, row: Row, lang: Lang) -> Question:

@@ -105,7 +105,7 @@ class _Writes(Asks):
 
     def _askable(self, row: Row, lang: Lang) -> bool:
         """Whether there is anything to ask about."""
-        return self._shows() or _caption(row, lang) is not None
+        return self._sees(row) or _caption(row, lang) is not None
 
 
 class GenerateInstructions(_Writes):

@@ -154,17 +154,17 @@ def main() -> None:
     temporary.rename(place)
     with Path(place).with_suffix(".lease").open("ab") as lease:
         while not (_nobody(lease) and _idle(address)):
+            fcntl.flock(lease, fcntl.LOCK_UN)
             time.sleep(1)
-    Path(place).unlink(missing_ok=True)
+        Path(place).unlink(missing_ok=True)  # who waits for the lock finds no server then
 
 
 def _nobody(lease: IO[bytes]) -> bool:
-    """Whether no process may still ask."""
+    """Whether no process may still ask; if so, none can begin to until the lock is let go."""
     try:
         fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    fcntl.flock(lease, fcntl.LOCK_UN)
     return True
 
 

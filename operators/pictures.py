@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +33,7 @@ from schemas.errors import InputError
 from schemas.tables import PICTURES, Table
 
 _LISTING = "metadata.jsonl"
+_LONGEST_FIELD = 16 << 20  # characters of a CSV field: page texts are long
 _TOLD = {
     "page_url": "page_url",
     "page_title": "title",
@@ -61,6 +62,9 @@ class PictureFolder(FolderSource):
         {".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
     )
     beside = frozenset({".txt", ".json", ".jsonl"})
+    base_url: str | None = Field(  # type: ignore[assignment]  # two folders are two addresses
+        None, description="address that the folder stands for; default: where it is"
+    )
     licence: str | None = Field(None, description="licence of pictures that do not tell theirs")
     keyword: str | None = Field(None, description="what the pictures show, where they do not tell")
 
@@ -72,6 +76,11 @@ class PictureFolder(FolderSource):
                 yield replace(found, **told[found.source_file])
             else:
                 yield found
+
+    def address(self, name: str) -> str:
+        """The address of a picture: no two folders share one."""
+        base = self.base_url or Path(self.path).absolute().as_uri()
+        return f"{base.rstrip('/')}/{quote(name)}"
 
     def found(self, uri: str, path: Path, name: str, ordinal: int, body: bytes) -> Found:
         """A picture, with what the files beside it tell of it."""
@@ -191,5 +200,9 @@ def _rows_of(uri: str) -> Iterator[dict[str, Any] | Skipped]:
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{uri} cannot be read: {error}") from None
         else:
-            lines = io.TextIOWrapper(cast("Any", stream), "utf-8", errors="replace", newline="")
-            yield from cast("Iterable[dict[str, Any]]", csv.DictReader(lines))
+            lines = io.TextIOWrapper(cast("Any", stream), "utf-8-sig", errors="replace", newline="")
+            csv.field_size_limit(_LONGEST_FIELD)
+            try:
+                yield from cast("Iterable[dict[str, Any]]", csv.DictReader(lines, restkey=""))
+            except csv.Error as error:
+                raise InputError(f"{uri} cannot be read as CSV: {error}") from None

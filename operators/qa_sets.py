@@ -7,6 +7,7 @@ and TextVQA, or any table whose columns are named. What cannot be used is counte
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from operators.sources import ChangedInput, Found, PooledPicture, Skipped, Sourc
 from schemas.errors import InputError
 from schemas.tables import PICTURES, Table
 
-_ADDRESSES = ("http://", "https://", "s3://", "data:")
+_ADDRESSES = ("http://", "https://", "s3://")
 _HASHED = "sha256:"
 
 
@@ -165,6 +166,8 @@ class QaSet(Source):
             found = found[0] if found else None
         if isinstance(found, Mapping):
             found = found.get("bytes") or found.get("path")
+        if isinstance(found, str) and found.startswith("data:"):
+            found = _inline(found)
         if isinstance(found, bytes):
             sha256 = hashlib.sha256(found).hexdigest()
             return f"{_HASHED}{sha256}", sha256, found
@@ -192,6 +195,22 @@ class QaSet(Source):
             return text_of(template.format(image=image))
         except (AttributeError, LookupError, ValueError):
             raise BadRow("the image's number does not fit image_name") from None
+
+
+def _inline(address: str) -> bytes:
+    """The bytes that a data address holds.
+
+    Raises:
+        BadRow: it holds none.
+    """
+    head, _, data = address.partition(",")
+    try:
+        found = base64.b64decode(data, validate=True) if head.endswith(";base64") else b""
+    except ValueError:
+        found = b""
+    if not found:
+        raise BadRow("the image's data address holds no bytes")
+    return found
 
 
 def _address(image: str) -> str:

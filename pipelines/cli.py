@@ -201,13 +201,13 @@ def cost(
     """What a job's instructions cost: models, reviewers, a row, and its ratio to manual work."""
     from operators.review_decisions import read_reviews
     from pipelines.cost import cost_figures, print_cost
-    from pipelines.instruction_corpus import review_folder, usd_by_stage
+    from pipelines.instruction_corpus import billed, review_folder
     from pipelines.review_figures import effort
 
-    corpus = _open(job, None)
-    spent = effort(read_reviews(review_folder(_load(job))))
-    accepted = corpus.instructions("instruction_id", kept=True).height
-    print_cost(cost_figures(usd_by_stage(corpus), spent, accepted, wage, manual_minutes))
+    jobfile = _load(job)
+    spent = effort(read_reviews(review_folder(jobfile)))
+    accepted = _open(job, None).instructions("instruction_id", kept=True).height
+    print_cost(cost_figures(billed(jobfile), spent, accepted, wage, manual_minutes))
 
 
 @app.command()

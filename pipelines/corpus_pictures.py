@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +12,8 @@ from pydantic import Field
 
 from operators.sources import ChangedInput, Found, PooledPicture, Source, digest_of
 from pipelines.jobfile import load_job
-from schemas.errors import CorpusError, InputError
+from pipelines.store import Store
+from schemas.errors import InputError
 from schemas.tables import PICTURES, Table
 
 if TYPE_CHECKING:
@@ -81,20 +83,26 @@ class CorpusPictures(Source):
             yield ChangedInput(f"the corpus holds no bytes of {url}") if data is None else data
 
 
-@lru_cache(maxsize=4)
 def _corpus(path: str) -> Corpus:
-    """The corpus of a job.
+    """The corpus of a job as it is now.
 
     Raises:
         InputError: there is none.
     """
-    from pipelines.corpus import open_corpus  # it imports the planner, which imports this
+    jobfile = load_job(path)
+    reference = Store(jobfile.job.store).read_json(f"jobs/{jobfile.name}.json")
+    if reference is None:
+        message = f"job '{jobfile.name}' has left nothing in {jobfile.job.store}"
+        raise InputError(f"{message}. Run it first: omniloom run {path}")
+    return _opened(jobfile.job.store, json.dumps(reference))
 
-    try:
-        jobfile = load_job(path)
-        return open_corpus(jobfile.job.store, jobfile.name)
-    except CorpusError as error:
-        raise InputError(f"{error}. Run it first: omniloom run {path}") from None
+
+@lru_cache(maxsize=4)
+def _opened(store: str, outcome: str) -> Corpus:
+    """The corpus that a run with this `outcome` left."""
+    from pipelines.corpus import Corpus  # it imports the planner, which imports this
+
+    return Corpus(Store(store), json.loads(outcome))
 
 
 def _caption(document: Document, position: int) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from typing import Any
 
+from operators.asking import Asks
+from operators.chat_cache import spent
 from operators.chat_price import Usage
 from operators.coverage import READS, Coverage, measure_coverage
 from operators.review_outcome import ReviewOutcome
@@ -114,6 +116,25 @@ def usage_by_stage(corpus: Corpus) -> dict[str, dict[str, float]]:
         for stage, name in usages.items():
             rows = [row for row in frame[name].to_list() if row is not None]
             found[stage] = {field: sum(row[field] for row in rows) for field in fields}
+    return found
+
+
+def billed(jobfile: JobFile) -> dict[str, float]:
+    """What was paid for a job's answers, by stage, all runs together; repairs apart.
+
+    From the ledger of the folder that keeps the answers: an answer that several rows share is in it
+    once, and so is what an edited prompt has replaced.
+    """
+    operators = [stage.operator for stage in compile_plan(jobfile).every_stage]
+    folders = {
+        operator.model.cache or operator.replies
+        for operator in operators
+        if isinstance(operator, Asks)
+    }
+    found: dict[str, float] = {}
+    for folder in sorted(filter(None, folders)):
+        for item in spent(folder):
+            found[item.tag] = found.get(item.tag, 0.0) + item.usd
     return found
 
 

@@ -139,7 +139,7 @@ def _rows(corpus: Corpus, stage: str, operator: Asks) -> pa.Table:
 
 
 def _misses(stage: str, operator: Asks, rows: pa.Table) -> Misses:
-    requests = [question.request for question in operator.questions(rows.to_pylist())]
+    requests = [question.request for question in operator.questions(operator.rows(rows))]
     folder = operator.model.cache or operator.replies or "replies"
     found = [why_kept(folder, request) for request in requests]
     missed = [miss for miss in found if not miss.kept]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 
 from operators.review_decisions import Turn
 from pipelines.corpus import Corpus, open_corpus
@@ -21,10 +26,10 @@ from pipelines.review_log import ReviewLog
 from pipelines.review_queue import ReviewPlan, ReviewQueue
 from pipelines.verify import verify
 from schemas.errors import JobError, QuotasMissed
-from tests.chat_server import ChatServer
+from tests.chat_server import Act, Body, ChatServer, parts_of, text_of
 from tests.instruction_jobs import scripted_job, write_pictures
 from tests.instruction_kills import outcome
-from tests.scripted_model import answer
+from tests.scripted_model import answer, schema_of
 
 JOB = "pictures.yaml"
 NOON = "2026-01-01T12:00:00+00:00"
@@ -296,3 +301,92 @@ def test_what_reviewers_decide_is_taken_up_by_the_next_run_and_asks_nobody(tmp_p
     assert rows[first]["reviewed_turns"] == [told.model_dump()]
     assert second not in rows
     assert len(rows) == before - 1
+
+
+def test_quotas_hold_with_a_target_and_when_they_are_tightened_later(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 3)
+    out = str(tmp_path / "out")
+    with ChatServer(answer) as server:
+        wants = scripted_job(tmp_path, server.url, export=[{"format": "llava_instruct", "to": out}])
+        some = wants | {"target": {"accepted": 10, "quotas": {"per_lang": {"zh": 10}}}}
+        for _ in range(2):
+            with pytest.raises(QuotasMissed, match="lang zh has 0 rows"):
+                run(some)
+        assert not Path(out).exists()
+        first = run(wants | {"target": {"accepted": 10}})
+        assert first.changed
+        assert not run(wants | {"target": {"accepted": 10}}).changed
+        with pytest.raises(QuotasMissed, match="lang zh has 0 rows"):
+            run(some)
+
+
+def test_failures_within_bounds_stay_so_and_are_tried_again_in_all_waves(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 30)
+    healed = tmp_path / "healed"
+
+    def script(body: Body, nth: int) -> Any:
+        failing = "View number 1" in text_of(body) and "caption" in schema_of(body)["properties"]
+        return Act(status=400, text="no") if failing and not healed.exists() else answer(body, nth)
+
+    with ChatServer(script) as server:
+        wants = scripted_job(tmp_path, server.url, target={"accepted": 200})
+        result = run(wants)
+        assert result.summary.failed > 0
+        assert not run(wants).changed
+        healed.touch()
+        again = run(wants, RunOptions(retry_errors=True))
+        assert again.summary.failed == 0
+        assert again.summary.images_kept > result.summary.images_kept
+        assert not run(wants).changed
+
+
+def test_jobs_that_share_a_store_survive_each_others_restarts(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 5)
+    with ChatServer(answer) as server:
+        one = scripted_job(tmp_path, server.url)
+        some = one | {
+            "rules": one["rules"] | {"few": {"table": "images", "keep": "picture_turn < 0.7"}}
+        }
+
+        def go(found: dict[str, Any], name: str, options: RunOptions | None = None) -> RunResult:
+            return run_job(parse_job(yaml.safe_dump(found), f"{name}.yaml"), options)
+
+        before = go(some, "some").summary.images_kept
+        go(one, "one")
+        go(one, "one", RunOptions(restart_from="answer_checks"))
+        out = tmp_path / "out"
+        export = [{"format": "instructions_parquet", "to": str(out)}]
+        assert go(some | {"export": export}, "some").summary.images_kept == before
+        (shard,) = out.glob("*.parquet")
+        assert pq.read_metadata(shard).num_rows == before
+
+
+def test_two_folders_with_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 2)
+    shutil.copytree(tmp_path / "pictures", tmp_path / "others")
+    (tmp_path / "others" / "000.jpg").write_bytes((tmp_path / "pictures" / "001.jpg").read_bytes())
+    (tmp_path / "others" / "001.jpg").unlink()
+    inputs = [{"pictures": str(tmp_path / name)} for name in ("pictures", "others")]
+    with ChatServer(answer) as server:
+        run(scripted_job(tmp_path, server.url, inputs=inputs))
+    found = corpus(tmp_path)
+    rows = found.instructions("image_url", "image_sha256")
+    for url, digest in rows.select("image_url", "image_sha256").unique().iter_rows():
+        assert hashlib.sha256(found.image(url) or b"").hexdigest() == digest
+
+
+def test_a_model_that_sees_is_shown_the_picture_and_asked_nothing_without(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 2)
+    with ChatServer(answer) as server:
+        run(scripted_job(tmp_path, server.url, {"sees_images": True, "image_side": 100}))
+        shown = [body for body in server.bodies() if "image_url" in str(body["messages"])]
+        unseen = [body for body in server.bodies() if body not in shown]
+    sizes = {
+        Image.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].partition(",")[2]))).size
+        for body in shown
+        for part in parts_of(body)
+        if part["type"] == "image_url"
+    }
+    assert sizes == {(100, 75)}
+    assert unseen
+    assert all("cannot see the picture" in str(body) for body in unseen)
