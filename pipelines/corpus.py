@@ -21,7 +21,7 @@ from pipelines.instruction_table import instruction_unit, writers
 from pipelines.interleaved import INTERLEAVED
 from pipelines.plan import RECIPES
 from pipelines.render import document_html
-from pipelines.rows import Instruction, JudgedRow, PictureRow, TableView
+from pipelines.rows import Instruction, JudgedRow, PictureRow, TableView, no_rows
 from pipelines.seen import PICTURE_ROW
 from pipelines.store import InputRecord, RuleRecord, StageRecord, Store, UnitRecord, born_in
 from pipelines.summary import BORN, Summary, unit_refs
@@ -257,7 +257,7 @@ class Corpus:
         view = self.instructions_view
         names = list(columns or view.table.born.names)
         parts = [self.instructions_of(record, names) for record in self.instruction_records]
-        frame = pl.concat(parts) if parts else pl.DataFrame(schema=[*names, "kept", "dropped_by"])
+        frame = pl.concat(parts) if parts else no_rows(names)
         return frame if kept is None else frame.filter(pl.col("kept") == kept)
 
     def instructions_of(self, record: UnitRecord, names: Sequence[str]) -> pl.DataFrame:

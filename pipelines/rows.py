@@ -127,6 +127,15 @@ class Instruction(JudgedRow):
         return picture_html(self.picture, [self], styled=True)
 
 
+def no_rows(names: Sequence[str]) -> pl.DataFrame:
+    """A frame without rows, of the named columns and those of verdicts, each of its own type."""
+    fields = [column(name).field for name in names]
+    verdicts = [pa.field("kept", pa.bool_()), pa.field("dropped_by", pa.string())]
+    frame = pl.from_arrow(pa.schema([*fields, *verdicts]).empty_table())
+    assert isinstance(frame, pl.DataFrame)  # from_arrow of a table
+    return frame
+
+
 class TableView:
     """The rows of one of a corpus's tables, with their verdicts."""
 
@@ -172,7 +181,7 @@ class TableView:
                 raise CorpusError(f"no column '{name}'; {did_you_mean(name, self.columns)}")
         parts = [self._unit(record, names, kept=kept) for record in records]
         if not parts:
-            return pl.DataFrame(schema=[*names, "kept", "dropped_by"])
+            return no_rows(names)
         frame = pl.from_arrow(pa.concat_tables(parts))
         assert isinstance(frame, pl.DataFrame)  # from_arrow of a table
         return frame
