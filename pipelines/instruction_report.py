@@ -36,6 +36,7 @@ from pipelines.report_parts import (
     cost,
     footer,
     headline,
+    most_dropped,
     rules_table,
     silent_rules,
     trouble,
@@ -108,11 +109,7 @@ def _headline(corpus: Corpus, usd: float) -> str:
         ("US dollars a row accepted", f"{usd / accepted:.2g}" if accepted else "–"),
         ("failed rows", f"{summary.failed + summary.images_failed:,}"),
     ]
-    made = (
-        f"Recipe {escaped(corpus.reference['recipe'])} · {counted(summary.inputs, 'input')} · "
-        f"{counted(summary.units, 'unit')}"
-    )
-    return headline(corpus, made, _lead(corpus), figures)
+    return headline(corpus, _lead(corpus), figures)
 
 
 def _lead(corpus: Corpus) -> str:
@@ -124,17 +121,7 @@ def _lead(corpus: Corpus) -> str:
         f" Of {counted(summary.images, 'instruction')} about them, {summary.images_kept:,} are "
         f"accepted ({percent(summary.images_kept, summary.images)})."
     )
-    rules = corpus.instructions_view.rules
-    firsts = {
-        r["name"]: summary.rules[r["name"]].first for r in rules if r["name"] in summary.rules
-    }
-    if any(firsts.values()):
-        name = max(firsts, key=lambda rule: firsts[rule])
-        text += (
-            f" The rule <b>{escaped(name)}</b> dropped the most: "
-            f"{counted(firsts[name], 'instruction')} that no rule before it had dropped."
-        )
-    return text
+    return text + most_dropped(corpus, corpus.instructions_view.rules, "instruction")
 
 
 def _pictures(corpus: Corpus) -> str:

@@ -31,6 +31,7 @@ from pipelines.report_parts import (
     cost,
     footer,
     headline,
+    most_dropped,
     rules_table,
     silent_rules,
     trouble,
@@ -130,30 +131,15 @@ def _headline(corpus: Corpus, sample: _Sample) -> str:
         ("image files in the inputs", f"{summary.captures:,}"),
         ("failed rows", f"{summary.failed:,}"),
     ]
-    made = (
-        f"Recipe {escaped(corpus.reference['recipe'])} · {counted(summary.inputs, 'input')} · "
-        f"{counted(summary.units, 'unit')}"
-    )
-    return headline(corpus, made, _lead(corpus), figures)
+    return headline(corpus, _lead(corpus), figures)
 
 
 def _lead(corpus: Corpus) -> str:
     summary = corpus.summary
-    firsts = {
-        rule["name"]: summary.rules[rule["name"]].first
-        for rule in corpus.rules
-        if rule["table"] == "documents" and rule["name"] in summary.rules
-    }
     share = percent(summary.kept, summary.documents)
     text = f"Of {counted(summary.documents, 'page')}, {summary.kept:,} stay ({share})."
-    if any(firsts.values()):
-        name = max(firsts, key=lambda rule: firsts[rule])
-        most = counted(firsts[name], "document")
-        text += (
-            f" The rule <b>{escaped(name)}</b> dropped the most: {most} that no rule before it "
-            "had dropped."
-        )
-    return text
+    rules = [rule for rule in corpus.rules if rule["table"] == "documents"]
+    return text + most_dropped(corpus, rules, "document")
 
 
 def _total(kept: pl.DataFrame, name: str, sample: _Sample) -> str:

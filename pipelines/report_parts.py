@@ -80,13 +80,31 @@ def _spread(units: list[str], most: int) -> list[str]:
     return [units[index * len(units) // most] for index in range(most)]
 
 
-def headline(corpus: Corpus, made: str, lead: str, figures: Iterable[tuple[str, str]]) -> str:
+def headline(corpus: Corpus, lead: str, figures: Iterable[tuple[str, str]]) -> str:
     """The report's head: the job, how it was made, a sentence, and figures with their names."""
+    summary = corpus.summary
+    made = (
+        f"Recipe {escaped(corpus.reference['recipe'])} · {counted(summary.inputs, 'input')} · "
+        f"{counted(summary.units, 'unit')}"
+    )
     tiles = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures)
     return (
         f'<header><p class="ol-kind">Corpus report</p><h1>{escaped(corpus.job)}</h1>'
         f'<p class="ol-note">{made}</p><p class="ol-lead">{lead}</p></header>'
         f'<dl class="ol-tiles">{tiles}</dl>'
+    )
+
+
+def most_dropped(corpus: Corpus, rules: Iterable[dict[str, Any]], row: str) -> str:
+    """A sentence on the rule that was the first to drop the most rows; none where none dropped."""
+    counts = corpus.summary.rules
+    firsts = {r["name"]: counts[r["name"]].first for r in rules if r["name"] in counts}
+    if not any(firsts.values()):
+        return ""
+    name = max(firsts, key=lambda rule: firsts[rule])
+    return (
+        f" The rule <b>{escaped(name)}</b> dropped the most: {counted(firsts[name], row)} that no "
+        "rule before it had dropped."
     )
 
 
