@@ -355,7 +355,8 @@ def test_explain_tells_an_instruction_and_its_picture(
     assert "the description was asked for with" in shown
     assert run_app(["explain", job, "nix"]) == 2
     assert "no instruction and no picture 'nix'" in capsys.readouterr().err
-    assert run_app(["explain", job, "file:///001.jpg"]) == 0
+    picture = (folder / "pictures" / "001.jpg").as_uri()
+    assert run_app(["explain", job, picture]) == 0
     assert f"{ATTACK} [/x]" in capsys.readouterr().out.replace("\n", "")
 
 
