@@ -44,7 +44,6 @@ from operators.chat_link import Head, Place
 from operators.chat_model import ChatModel
 from operators.chat_wire import Asked, Rung, Said
 
-IDLE_S = 5.0
 _ADMISSION_S = 10.0
 _LOCK_WAIT_S = 3.0
 _TICK_S = 0.2

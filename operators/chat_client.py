@@ -18,9 +18,8 @@ from typing import Any
 
 from operators import chat_link as link
 from operators.chat import Answer, Chat, ChatFailure, Picture, Request
-from operators.chat_broker import IDLE_S
 from operators.chat_cache import ChatCache, Kept
-from operators.chat_link import Line, Place
+from operators.chat_link import IDLE_S, Line, Place
 from operators.chat_model import ChatModel
 from operators.chat_wire import Said, answer, asked
 from operators.local_model import SCHEME, LocalServer, local_server

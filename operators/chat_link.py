@@ -26,6 +26,8 @@ TOKEN_VARIABLE = "OMNILOOM_CHAT_TOKEN"  # noqa: S105  the name of a variable
 LISTEN_VARIABLE = "OMNILOOM_CHAT_LISTEN"
 """host:port where a broker listens; default: loopback, any port."""
 
+IDLE_S = 5.0
+"""How long a broker outlives its last client."""
 _RENDEZVOUS = "broker.json"
 _SIZES = struct.Struct("!II")
 _NONCE = 32

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from PIL import Image
+from pydantic import ValidationError
 
 from operators.base import Operator
 from schemas.columns import COLUMNS, INSTRUCTION_KINDS, INSTRUCTION_LANGS, NODE_KINDS
@@ -317,10 +319,13 @@ def split(table: pa.Table, points: list[int]) -> list[pa.Table]:
 
 @st.composite
 def configured(draw: DrawFn, kind: type[Operator[Any]]) -> Operator[Any]:
-    """An operator of the kind with any config that its fields allow."""
+    """An operator of the kind with any config that its fields allow, alone and together."""
     fields: dict[str, Any] = kind.model_json_schema().get("properties", {})
     drawn = {name: draw(_setting(field)) for name, field in fields.items()}
-    return kind.model_validate(drawn | dict(kind.offline))
+    try:
+        return kind.model_validate(drawn | dict(kind.offline))
+    except ValidationError:
+        reject()
 
 
 def _setting(field: dict[str, Any]) -> SearchStrategy[Any]:
