@@ -744,7 +744,8 @@ def test_a_killed_broker_is_replaced_and_what_was_kept_is_there(opened: Opener) 
         found = replies(chat.ask(many(40)))
         killer.join()
         assert [reply.text for reply in found] == [f"question {n}" for n in range(40)]
-        assert 40 <= server.count() <= 42  # at most the two that were in flight are sent again
+        # What was in flight is sent again, and answers on their way to disk; not what was kept.
+        assert 40 <= server.count() <= 48
 
 
 def broker_of(port: int) -> int:
